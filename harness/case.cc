@@ -1,0 +1,134 @@
+#include "harness/case.h"
+
+#include <cctype>
+
+#include "harness/journal.h"
+#include "harness/socket.h"
+#include "harness/traffic.h"
+#include "netns/cannot_ask.h"
+#include "netns/sysctl.h"
+
+namespace portshare {
+namespace {
+
+std::vector<Claim>& MutableClaims() {
+  static std::vector<Claim> claims;
+  return claims;
+}
+
+std::vector<CaseRecord>& MutableCases() {
+  static std::vector<CaseRecord> cases;
+  return cases;
+}
+
+// "TcpReuseaddr" -> "tcp_reuseaddr"; row names are in snake case already.
+std::string SnakeCase(const std::string& words) {
+  std::string snake;
+  for (const char letter : words) {
+    if (std::isupper(letter) && !snake.empty() && snake.back() != '.') snake += '_';
+    snake += letter == '/' ? '.' : static_cast<char>(std::tolower(letter));
+  }
+  return snake;
+}
+
+// __FILE__ as the compiler was called with it, from the project's folder on.
+std::string ProjectPath(const std::string& file) {
+  const size_t name = file.rfind('/');
+  const size_t folder = name == std::string::npos ? std::string::npos : file.rfind('/', name - 1);
+  return folder == std::string::npos ? file : file.substr(folder + 1);
+}
+
+void Append(auto& to, const auto& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+const CaseRecord* RunningCase() {
+  const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
+  return FindCase(std::string(test->test_suite_name()) + "." + test->name());
+}
+
+// The first need that is not met, with its reason in `why`.
+const Need* FirstUnmet(const std::vector<const Need*>& needs, std::string& why) {
+  for (const Need* need : needs) {
+    if (const auto missing = need->probe()) {
+      why = *missing;
+      return need;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool AddClaim(Claim claim) {
+  MutableClaims().push_back(std::move(claim));
+  return true;
+}
+
+const std::vector<Claim>& Claims() {
+  return MutableClaims();
+}
+
+bool AddCase(const char* file, int line, const std::string& suite, const std::string& name,
+             const std::vector<CaseFacts>& facts) {
+  CaseRecord record{SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, ProjectPath(file), line, {}};
+  for (const CaseFacts& some : facts) {
+    Append(record.facts.claims, some.claims);
+    Append(record.facts.needs, some.needs);
+    Append(record.facts.labels, some.labels);
+  }
+  MutableCases().push_back(std::move(record));
+  return true;
+}
+
+const std::vector<CaseRecord>& Cases() {
+  return MutableCases();
+}
+
+const CaseRecord* FindCase(const std::string& test) {
+  for (const CaseRecord& record : Cases()) {
+    if (record.test == test) return &record;
+  }
+  return nullptr;
+}
+
+void Case::SetUp() {
+  Guarded([this] {
+    std::string why;
+    const Need* unmet = FirstUnmet({&needs::kNamespace}, why);
+    if (unmet == nullptr) {
+      network_.emplace();
+      StayOnThisProcessor();
+      const CaseRecord* record = RunningCase();
+      if (record != nullptr) unmet = FirstUnmet(record->facts.needs, why);
+    }
+    if (unmet == nullptr) return;
+    why += "; to run it: " + std::string(unmet->fix);
+    Journal::Get().Skip(unmet->code, why);
+    GTEST_SKIP() << unmet->code << ": " << why;
+  });
+}
+
+void Case::TearDown() {
+  network_.reset();
+}
+
+void Case::Guarded(const std::function<void()>& body) const {
+  const CaseRecord* record = RunningCase();
+  const char* file = record != nullptr ? record->file.c_str() : __FILE__;
+  const int line = record != nullptr ? record->line : __LINE__;
+  try {
+    body();
+  } catch (const UnexpectedAnswer&) {
+    ADD_FAILURE_AT(file, line) << "a step that the case builds on was refused: see the steps";
+  } catch (const CannotAsk& reason) {
+    Journal::Get().Error(reason.what());
+    ADD_FAILURE_AT(file, line) << "could not ask: " << reason.what();
+  }
+}
+
+Outcome Case::Sysctl(const std::string& name, const std::string& value) {
+  return Journal::Get().Answered(Outcome{"sysctl net/" + name + "=" + value, WriteSysctl(name, value), ""});
+}
+
+}  // namespace portshare

@@ -1,0 +1,21 @@
+// A limit on a case, kept by a timer: whatever blocks, the process says so and ends.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace portshare {
+
+// What a single step may take before it is given up as ETIMEDOUT: well below a case's own deadline.
+inline constexpr std::chrono::milliseconds kStepLimit{3000};
+
+// From PORTSHARE_DEADLINE (seconds); 10 s without it.
+std::chrono::milliseconds CaseDeadline();
+
+// Ends the process after `limit` with exit code 1.  `end_event` is a JSON object: it is written to the event stream
+// together with the step that was named last.
+void StartDeadline(std::chrono::milliseconds limit, const std::string& end_event);
+void NameStep(const std::string& json_string);
+void StopDeadline();
+
+}  // namespace portshare

@@ -1,0 +1,33 @@
+#include "harness/emulate.h"
+
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "netns/cannot_ask.h"
+
+namespace portshare {
+namespace {
+
+void Check(int error, const std::string& action) {
+  if (error < 0) throw CannotAsk("seccomp: " + action, -error);
+}
+
+}  // namespace
+
+void EmulateLinux38() {
+  const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW), &seccomp_release);
+  if (filter == nullptr) throw CannotAsk("seccomp_init failed");
+  // no_new_privs would forbid the setuid mappers of a user namespace; the process has CAP_SYS_ADMIN in its own instead.
+  Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0), "leave no_new_privs alone");
+  for (const int call : {SCMP_SYS(setsockopt), SCMP_SYS(getsockopt)}) {
+    Check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOPROTOOPT), call, 2, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+                           SCMP_A2(SCMP_CMP_EQ, SO_REUSEPORT)),
+          "add a rule");
+  }
+  Check(seccomp_load(filter.get()), "load the filter");
+}
+
+}  // namespace portshare

@@ -1,0 +1,73 @@
+#include "harness/listing.h"
+
+#include <nlohmann/json.hpp>
+
+#include "harness/case.h"
+#include "harness/need.h"
+#include "netns/private_network.h"
+
+namespace portshare {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json CasesOf(const Claim& claim) {
+  Json ids = Json::array();
+  for (const CaseRecord& record : Cases()) {
+    const auto& witnessed = record.facts.claims;
+    if (std::find(witnessed.begin(), witnessed.end(), claim.id) != witnessed.end()) ids.push_back(record.id);
+  }
+  return ids;
+}
+
+Json ClaimJson(const Claim& claim) {
+  Json sources = Json::array();
+  for (const Source& source : claim.sources) sources.push_back({{"kind", source.kind}, {"where", source.where}});
+  Json documents = Json::array();
+  for (const DocumentClaim& document : claim.documents) {
+    documents.push_back({{"id", document.id}, {"how", document.how}});
+  }
+  return {{"id", claim.id},     {"says", claim.says},     {"kernels", claim.kernels}, {"rows", claim.rows},
+          {"sources", sources}, {"documents", documents}, {"cases", CasesOf(claim)}};
+}
+
+Json CaseJson(const CaseRecord& record) {
+  const size_t folder = record.file.rfind('/') + 1;
+  Json needs = Json::array();
+  for (const Need* need : record.facts.needs) needs.push_back(need->name);
+  return {{"id", record.id},
+          {"test", record.test},
+          {"topic", record.file.substr(folder, record.file.rfind('.') - folder)},
+          {"file", record.file},
+          {"line", record.line},
+          {"claims", record.facts.claims},
+          {"needs", needs},
+          {"labels", record.facts.labels}};
+}
+
+}  // namespace
+
+std::string ClaimsAsJson() {
+  Json claims = Json::array();
+  for (const Claim& claim : Claims()) claims.push_back(ClaimJson(claim));
+  Json cases = Json::array();
+  for (const CaseRecord& record : Cases()) cases.push_back(CaseJson(record));
+  return Json{{"schema", 1}, {"claims", claims}, {"cases", cases}}.dump(1);
+}
+
+std::string FactsAsJson() {
+  const Privilege privilege = BecomeNamespaceRoot();
+  Json needs = Json::array();
+  for (const Need* need : AllNeeds()) {
+    // Without a namespace nothing else can be probed without touching the machine's own network.
+    const auto missing = privilege == Privilege::kNone && need != &needs::kNamespace ? "no namespace" : need->probe();
+    needs.push_back({{"need", need->name},
+                     {"met", !missing},
+                     {"code", need->code},
+                     {"text", missing.value_or("")},
+                     {"fix", missing ? need->fix : ""}});
+  }
+  return Json{{"schema", 1}, {"privilege", PrivilegeName(privilege)}, {"needs", needs}}.dump(1);
+}
+
+}  // namespace portshare

@@ -1,0 +1,131 @@
+#include "harness/need.h"
+
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+
+#include "harness/option.h"
+#include "harness/owner.h"
+#include "harness/socket.h"
+#include "netns/cannot_ask.h"
+#include "netns/descriptor.h"
+#include "netns/errno_name.h"
+#include "netns/links.h"
+#include "netns/private_network.h"
+#include "netns/sysctl.h"
+
+namespace portshare {
+namespace {
+
+using Missing = std::optional<std::string>;
+
+Missing OpensSocket(int family, int type, int protocol, const std::string& what) {
+  const Descriptor probe(socket(family, type | SOCK_CLOEXEC, protocol));
+  if (probe.open()) return std::nullopt;
+  return "this kernel makes no " + what + " socket (" + ErrnoName(errno) + ")";
+}
+
+Missing SetsOnTcp(Option option, const std::string& why) {
+  const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (setsockopt(probe.number(), option.level, option.number, &on, sizeof on) == 0) return std::nullopt;
+  return why + " (" + ErrnoName(errno) + ")";
+}
+
+// Whether `make` can make a link: in a namespace of the probe's own, so that nothing stays.
+template <typename Make>
+Missing MakesLink(Make make) {
+  try {
+    const PrivateNetwork scratch;
+    make();
+    return std::nullopt;
+  } catch (const CannotAsk& refusal) {
+    return refusal.what();
+  }
+}
+
+Missing MayBecome(const Owner& owner) {
+  try {
+    const As another(owner);
+    return std::nullopt;
+  } catch (const CannotAsk& refusal) {
+    return std::string("only one uid is at hand: ") + refusal.what();
+  }
+}
+
+Missing MakesUserNamespace() {
+  try {
+    InUserNamespaceOf(Alice(), [] { return std::vector<Outcome>(); });
+    return std::nullopt;
+  } catch (const CannotAsk& refusal) {
+    return refusal.what();
+  }
+}
+
+constexpr char kNewerKernel[] = "ask a kernel that has it";
+constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
+
+}  // namespace
+
+namespace needs {
+
+const Need kNamespace{"namespace", "no_namespace", "see the reason", [] {
+                        if (BecomeNamespaceRoot() != Privilege::kNone) return Missing();
+                        return Missing(PrivilegeTrouble().text + "; " + PrivilegeTrouble().fix);
+                      }};
+const Need kReusePort{"so_reuseport", "no_so_reuseport", "ask Linux 3.9 or newer", [] {
+                        return SetsOnTcp(so::kReusePort, "this kernel has no SO_REUSEPORT, Linux has it since 3.9");
+                      }};
+const Need kSecondOwner{"second_owner", "no_second_owner", kMoreUids, [] { return MayBecome(Carol()); }};
+const Need kUserNamespace{"user_namespace", "no_user_namespace", "allow nested user namespaces", MakesUserNamespace};
+const Need kIpv6{"ipv6", "no_ipv6", "enable IPv6 (modprobe ipv6, or ipv6.disable=0)",
+                 [] { return OpensSocket(AF_INET6, SOCK_STREAM, 0, "IPv6"); }};
+const Need kVeth{"veth", "no_veth", "build the kernel with CONFIG_VETH",
+                 [] { return MakesLink([] { AddVethPair("probe0", "probe1"); }); }};
+const Need kDummy{"dummy", "no_dummy", "build the kernel with CONFIG_DUMMY",
+                  [] { return MakesLink([] { AddLink("probe0", "dummy"); }); }};
+const Need kVrf{"vrf", "no_vrf", "build the kernel with CONFIG_NET_VRF",
+                [] { return MakesLink([] { AddVrf("probe0", 10); }); }};
+const Need kMptcp{"mptcp", "no_mptcp", kNewerKernel,
+                  [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP, "MPTCP"); }};
+const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which removed it",
+                    [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
+const Need kSctp{"sctp", "no_sctp", "build the kernel with CONFIG_IP_SCTP",
+                 [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }};
+const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
+                  [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }};
+const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_CHECKPOINT_RESTORE and run as root",
+                   [] { return SetsOnTcp(so::kRepair, "TCP_REPAIR is refused"); }};
+const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", [] {
+                        if (ReadSysctl("ipv4/tcp_migrate_req")) return Missing();
+                        return Missing("this kernel has no net.ipv4.tcp_migrate_req");
+                      }};
+const Need kManyDescriptors{"many_descriptors", "no_many_descriptors", "raise the hard limit: ulimit -Hn 40000", [] {
+                              rlimit limit{};
+                              getrlimit(RLIMIT_NOFILE, &limit);
+                              limit.rlim_cur = limit.rlim_max = std::max<rlim_t>(limit.rlim_max, 40000);
+                              if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return Missing();
+                              return Missing("40000 open files are not allowed here");
+                            }};
+const Need kPython{"python3", "no_python3", "install python3", [] {
+                     if (access("/usr/bin/python3", X_OK) == 0) return Missing();
+                     return Missing("there is no /usr/bin/python3");
+                   }};
+
+}  // namespace needs
+
+const std::vector<const Need*>& AllNeeds() {
+  using namespace needs;
+  static const std::vector<const Need*> all = {
+      &kNamespace, &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,   &kVeth,      &kDummy,           &kVrf,
+      &kMptcp,     &kUdpLite,   &kSctp,        &kVsock,         &kRepair, &kMigration, &kManyDescriptors, &kPython};
+  return all;
+}
+
+}  // namespace portshare

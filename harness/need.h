@@ -1,0 +1,40 @@
+// What a case needs of the kernel and of the user, declared as data and probed, never guessed from a version.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace portshare {
+
+// One need.  `probe` is asked inside a private namespace and changes nothing outside it; it returns why the need is not
+// met.
+struct Need {
+  const char* name;  // "second_owner"
+  const char* code;  // the skip code, "no_second_owner"
+  const char* fix;   // what the reader can do about it
+  std::optional<std::string> (*probe)();
+};
+
+namespace needs {
+extern const Need kNamespace;  // of every case
+extern const Need kReusePort;
+extern const Need kSecondOwner;
+extern const Need kUserNamespace;
+extern const Need kIpv6;
+extern const Need kVeth;
+extern const Need kDummy;
+extern const Need kVrf;
+extern const Need kMptcp;
+extern const Need kUdpLite;
+extern const Need kSctp;
+extern const Need kVsock;
+extern const Need kRepair;
+extern const Need kMigration;
+extern const Need kManyDescriptors;
+extern const Need kPython;
+}  // namespace needs
+
+const std::vector<const Need*>& AllNeeds();
+
+}  // namespace portshare

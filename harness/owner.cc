@@ -1,0 +1,199 @@
+#include "harness/owner.h"
+
+#include <cap-ng.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "harness/deadline.h"
+#include "harness/journal.h"
+#include "netns/cannot_ask.h"
+#include "netns/descriptor.h"
+
+namespace portshare {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// glibc's seteuid() changes every thread; the kernel's call changes the caller alone.
+void SetEffectiveUid(uid_t uid) {
+  if (syscall(SYS_setresuid, -1, uid, -1) != 0) throw CannotAsk("seteuid(" + std::to_string(uid) + ")", errno);
+}
+
+uid_t FileOwner() {
+  return static_cast<uid_t>(setfsuid(static_cast<uid_t>(-1)));
+}
+
+void SetFileOwner(uid_t uid) {
+  setfsuid(uid);
+  if (FileOwner() != uid) throw CannotAsk("setfsuid(" + std::to_string(uid) + ") was refused");
+}
+
+// libcap-ng's state does not survive fork(2): all of it happens here, in the child.
+void ReduceTo(const Identity& identity) {
+  capng_clear(CAPNG_SELECT_BOTH);
+  for (const int capability : identity.capabilities) {
+    capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
+                 static_cast<unsigned>(capability));
+  }
+  const int failed = capng_change_id(static_cast<int>(identity.uid), static_cast<int>(identity.gid),
+                                     static_cast<capng_flags_t>(CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING));
+  if (failed != 0) throw CannotAsk("capng_change_id: error " + std::to_string(failed));
+}
+
+void Verify(const Identity& identity) {
+  uid_t real = 0, effective = 0, saved = 0;
+  gid_t real_group = 0, effective_group = 0, saved_group = 0;
+  getresuid(&real, &effective, &saved);
+  getresgid(&real_group, &effective_group, &saved_group);
+  const bool ids = real == identity.uid && effective == identity.uid && saved == identity.uid &&
+                   FileOwner() == identity.uid && real_group == identity.gid && effective_group == identity.gid &&
+                   saved_group == identity.gid;
+  capng_clear(CAPNG_SELECT_BOTH);
+  bool capabilities = capng_get_caps_process() == 0;
+  for (int capability = 0; capability <= CAP_LAST_CAP; ++capability) {
+    const bool wanted = std::find(identity.capabilities.begin(), identity.capabilities.end(), capability) !=
+                        identity.capabilities.end();
+    for (const capng_type_t set : {CAPNG_EFFECTIVE, CAPNG_PERMITTED}) {
+      capabilities = capabilities && wanted == (capng_have_capability(set, static_cast<unsigned>(capability)) == 1);
+    }
+  }
+  if (!ids || !capabilities) throw CannotAsk("the child kept other ids or capabilities than asked for");
+}
+
+void EnterUserNamespaceOf(const Owner& owner) {
+  if (syscall(SYS_setresgid, owner.uid, owner.uid, owner.uid) != 0) throw CannotAsk("setresgid", errno);
+  if (syscall(SYS_setresuid, owner.uid, owner.uid, owner.uid) != 0) throw CannotAsk("setresuid", errno);
+  // A change of uid makes the process undumpable, and with that /proc/self root's.  proc(5)
+  prctl(PR_SET_DUMPABLE, 1);
+  if (unshare(CLONE_NEWUSER) != 0) throw CannotAsk("unshare(CLONE_NEWUSER)", errno);
+  std::ofstream map("/proc/self/uid_map");
+  map << "0 " << owner.uid << " 1" << std::flush;
+  if (!map || getuid() != 0) throw CannotAsk("map uid 0 to " + owner.name);
+}
+
+// What a child says: the lines that it added to the journal, and its outcomes or its error.
+Json Said(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
+  Json said{{"lines", Json::array()}, {"outcomes", Json::array()}};
+  const size_t known_lines = Journal::Get().lines().size();
+  Journal::Get().Note("in a child process as " + who + ":");
+  try {
+    for (const Outcome& outcome : ask()) {
+      said["outcomes"].push_back({outcome.step, outcome.error, outcome.answer, outcome.row});
+    }
+  } catch (const std::exception& failure) {
+    said["error"] = failure.what();
+  }
+  const auto& lines = Journal::Get().lines();
+  for (size_t line = known_lines; line < lines.size(); ++line) said["lines"].push_back(lines[line]);
+  said["names"] = Journal::Get().names();
+  return said;
+}
+
+std::string ReadAll(int pipe) {
+  std::string text;
+  char block[4096];
+  pollfd readable{pipe, POLLIN, 0};
+  while (poll(&readable, 1, static_cast<int>(kStepLimit.count())) == 1) {
+    const ssize_t length = read(pipe, block, sizeof block);
+    if (length <= 0) return text;
+    text.append(block, static_cast<size_t>(length));
+  }
+  throw CannotAsk("a child process said nothing for " + std::to_string(kStepLimit.count()) + " ms");
+}
+
+std::vector<Outcome> Fork(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
+  const Descriptor read_end(ends[0]);
+  Descriptor write_end(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) throw CannotAsk("fork", errno);
+  if (child == 0) {
+    const std::string said = Said(who, ask).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const ssize_t written = write(write_end.number(), said.data(), said.size());
+    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  write_end.Close();
+  std::string text;
+  try {
+    text = ReadAll(read_end.number());
+  } catch (const CannotAsk&) {
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    throw;
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  const Json said = Json::parse(text, nullptr, false);
+  if (said.is_discarded()) throw CannotAsk("a child process as " + who + " died before it answered");
+  // A probe that asked nothing leaves nothing in the story.
+  if (said["lines"].size() > 1) {
+    for (const auto& line : said["lines"]) Journal::Get().Note(line.get<std::string>());
+    Journal::Get().SkipNames(said["names"].get<int>());
+  }
+  if (said.contains("error")) throw CannotAsk("as " + who + ": " + said["error"].get<std::string>());
+  std::vector<Outcome> outcomes;
+  for (const auto& fields : said["outcomes"]) {
+    outcomes.push_back(
+        {fields[0].get<std::string>(), fields[1].get<int>(), fields[2].get<std::string>(), fields[3].get<int>()});
+  }
+  return outcomes;
+}
+
+}  // namespace
+
+Owner Root() {
+  return {0, "root"};
+}
+Owner Alice() {
+  return {1001, "alice"};
+}
+Owner Bob() {
+  return {1002, "bob"};
+}
+Owner Carol() {
+  return {1003, "carol"};
+}
+
+As::As(const Owner& owner) : before_(geteuid()) {
+  SetEffectiveUid(owner.uid);
+}
+As::~As() {
+  SetEffectiveUid(before_);
+}
+
+AsFileOwner::AsFileOwner(const Owner& owner) : before_(FileOwner()) {
+  SetFileOwner(owner.uid);
+}
+AsFileOwner::~AsFileOwner() {
+  SetFileOwner(before_);
+}
+
+std::vector<Outcome> InChild(const Identity& identity, const std::function<std::vector<Outcome>()>& ask) {
+  return Fork("uid " + std::to_string(identity.uid), [&] {
+    ReduceTo(identity);
+    Verify(identity);
+    return ask();
+  });
+}
+
+std::vector<Outcome> InUserNamespaceOf(const Owner& owner, const std::function<std::vector<Outcome>()>& ask) {
+  return Fork("uid 0 of a user namespace of " + owner.name, [&] {
+    EnterUserNamespaceOf(owner);
+    return ask();
+  });
+}
+
+}  // namespace portshare

@@ -1,0 +1,76 @@
+#include "harness/peer.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+#include "harness/deadline.h"
+#include "harness/describe.h"
+#include "harness/journal.h"
+#include "harness/traffic.h"
+
+namespace portshare {
+namespace {
+
+// One socket a line after the heading: index, local address:port in hex, remote, state in hex.  proc(5)
+bool Shows(const char* file, uint16_t local_port, const std::string& state) {
+  std::ifstream lines(file);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    std::istringstream fields(line);
+    std::string index, local, remote, number;
+    fields >> index >> local >> remote >> number;
+    const auto port = std::stoul(local.substr(local.rfind(':') + 1), nullptr, 16);
+    if (port == local_port && TcpStateName(std::stoi(number, nullptr, 16)) == state) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Connection Established(Socket& listener, const Address& to, uint16_t port) {
+  Socket client = Tcp(to).Made().ConnectedTo(to, port);
+  return {std::move(client), listener.Accepted()};
+}
+
+void AwaitState(uint16_t local_port, const std::string& state) {
+  const std::string step = "await " + state + " on port " + std::to_string(local_port);
+  Journal::Get().Asking(step);
+  const auto deadline = std::chrono::steady_clock::now() + kStepLimit;
+  while (!Shows("/proc/thread-self/net/tcp", local_port, state) &&
+         !Shows("/proc/thread-self/net/tcp6", local_port, state)) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      Journal::Get().Checked(Journal::Get().Answered(Outcome{step, ETIMEDOUT, ""}), "ok", false);
+      throw UnexpectedAnswer();
+    }
+    poll(nullptr, 0, 1);
+  }
+  Journal::Get().Note(step);
+}
+
+void LeaveTimeWait(Connection connection) {
+  const uint16_t port = connection.server.Port();
+  connection.server.Close();
+  AwaitState(port, "FIN_WAIT2");
+  connection.client.Close();
+  AwaitState(port, "TIME_WAIT");
+}
+
+Socket LeaveFinWait2(Connection connection) {
+  const uint16_t port = connection.server.Port();
+  connection.server.Close();
+  AwaitState(port, "FIN_WAIT2");
+  return std::move(connection.client);
+}
+
+Socket LeaveCloseWait(Connection connection) {
+  const uint16_t port = connection.server.Port();
+  connection.client.Close();
+  AwaitState(port, "CLOSE_WAIT");
+  return std::move(connection.server);
+}
+
+}  // namespace portshare

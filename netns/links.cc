@@ -1,0 +1,143 @@
+#include "netns/links.h"
+
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/veth.h>
+#include <netlink/route/link/vrf.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+#include <poll.h>
+
+#include <chrono>
+#include <memory>
+
+#include "netns/cannot_ask.h"
+#include "netns/sysctl.h"
+
+namespace portshare {
+namespace {
+
+template <auto Free>
+struct Freer {
+  template <typename T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using NetlinkSocket = std::unique_ptr<nl_sock, Freer<nl_socket_free>>;
+using Link = std::unique_ptr<rtnl_link, Freer<rtnl_link_put>>;
+using Address = std::unique_ptr<rtnl_addr, Freer<rtnl_addr_put>>;
+using Prefix = std::unique_ptr<nl_addr, Freer<nl_addr_put>>;
+using Route = std::unique_ptr<rtnl_route, Freer<rtnl_route_put>>;
+
+// libnl numbers its errors itself (-NLE_*); its own words are the clearest.
+void Check(int error, const std::string& action) {
+  if (error < 0) throw CannotAsk(action + ": " + nl_geterror(error));
+}
+
+NetlinkSocket Rtnetlink() {
+  NetlinkSocket netlink(nl_socket_alloc());
+  Check(nl_connect(netlink.get(), NETLINK_ROUTE), "open rtnetlink");
+  return netlink;
+}
+
+Link Find(nl_sock* netlink, const std::string& name) {
+  rtnl_link* found = nullptr;
+  Check(rtnl_link_get_kernel(netlink, 0, name.c_str(), &found), "find link " + name);
+  return Link(found);
+}
+
+Prefix Parse(const std::string& text) {
+  nl_addr* parsed = nullptr;
+  Check(nl_addr_parse(text.c_str(), AF_UNSPEC, &parsed), "parse " + text);
+  return Prefix(parsed);
+}
+
+// A fresh link drops what is sent until the kernel's link watch has run: wait for the operational state, not for time.
+void AwaitOperational(const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const NetlinkSocket netlink = Rtnetlink();
+  while (rtnl_link_get_operstate(Find(netlink.get(), name).get()) != IF_OPER_UP) {
+    if (std::chrono::steady_clock::now() > deadline) throw CannotAsk("link " + name + " did not come up in 5 s");
+    poll(nullptr, 0, 1);
+  }
+}
+
+void Add(nl_sock* netlink, rtnl_link* link, const std::string& name) {
+  rtnl_link_set_name(link, name.c_str());
+  Check(rtnl_link_add(netlink, link, NLM_F_CREATE | NLM_F_EXCL), "add link " + name);
+  LinkUp(name);
+}
+
+Address AddressOf(nl_sock* netlink, const std::string& device, const std::string& text) {
+  Address address(rtnl_addr_alloc());
+  rtnl_addr_set_ifindex(address.get(), rtnl_link_get_ifindex(Find(netlink, device).get()));
+  Check(rtnl_addr_set_local(address.get(), Parse(text).get()), "set address " + text);
+  rtnl_addr_set_flags(address.get(), IFA_F_NODAD);
+  return address;
+}
+
+}  // namespace
+
+void LinkUp(const std::string& name) {
+  const NetlinkSocket netlink = Rtnetlink();
+  const Link link = Find(netlink.get(), name);
+  const Link change(rtnl_link_alloc());
+  rtnl_link_set_flags(change.get(), IFF_UP);
+  Check(rtnl_link_change(netlink.get(), link.get(), change.get(), 0), "set link " + name + " up");
+}
+
+void AddVethPair(const std::string& name, const std::string& peer) {
+  // Without IPv6 there are no automatic addresses to switch off.
+  WriteSysctl("ipv6/conf/default/addr_gen_mode", "1");
+  const NetlinkSocket netlink = Rtnetlink();
+  const Link link(rtnl_link_veth_alloc());
+  const Link other(rtnl_link_veth_get_peer(link.get()));
+  rtnl_link_set_name(other.get(), peer.c_str());
+  Add(netlink.get(), link.get(), name);
+  LinkUp(peer);
+  AwaitOperational(name);
+  AwaitOperational(peer);
+}
+
+void AddLink(const std::string& name, const std::string& type) {
+  const NetlinkSocket netlink = Rtnetlink();
+  const Link link(rtnl_link_alloc());
+  Check(rtnl_link_set_type(link.get(), type.c_str()), "set link type " + type);
+  Add(netlink.get(), link.get(), name);
+}
+
+void AddVrf(const std::string& name, unsigned table) {
+  const NetlinkSocket netlink = Rtnetlink();
+  const Link link(rtnl_link_vrf_alloc());
+  rtnl_link_vrf_set_tableid(link.get(), table);
+  Add(netlink.get(), link.get(), name);
+}
+
+void AddAddress(const std::string& device, const std::string& address) {
+  const NetlinkSocket netlink = Rtnetlink();
+  Check(rtnl_addr_add(netlink.get(), AddressOf(netlink.get(), device, address).get(), 0), "add address " + address);
+}
+
+void DeleteAddress(const std::string& device, const std::string& address) {
+  const NetlinkSocket netlink = Rtnetlink();
+  Check(rtnl_addr_delete(netlink.get(), AddressOf(netlink.get(), device, address).get(), 0),
+        "delete address " + address);
+}
+
+void AddRoute(const std::string& prefix, const std::string& device) {
+  const NetlinkSocket netlink = Rtnetlink();
+  const Prefix destination = Parse(prefix);
+  const Route route(rtnl_route_alloc());
+  Check(rtnl_route_set_dst(route.get(), destination.get()), "set destination " + prefix);
+  rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
+  rtnl_nexthop* hop = rtnl_route_nh_alloc();
+  rtnl_route_nh_set_ifindex(hop, rtnl_link_get_ifindex(Find(netlink.get(), device).get()));
+  rtnl_route_add_nexthop(route.get(), hop);
+  Check(rtnl_route_add(netlink.get(), route.get(), 0), "add route " + prefix);
+}
+
+}  // namespace portshare
