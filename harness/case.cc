@@ -31,13 +31,6 @@ std::string SnakeCase(const std::string& words) {
   return snake;
 }
 
-// __FILE__ as the compiler was called with it, from the project's folder on.
-std::string ProjectPath(const std::string& file) {
-  const size_t name = file.rfind('/');
-  const size_t folder = name == std::string::npos ? std::string::npos : file.rfind('/', name - 1);
-  return folder == std::string::npos ? file : file.substr(folder + 1);
-}
-
 void Append(auto& to, const auto& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
@@ -71,7 +64,7 @@ const std::vector<Claim>& Claims() {
 
 bool AddCase(const char* file, int line, const std::string& suite, const std::string& name,
              const std::vector<CaseFacts>& facts) {
-  CaseRecord record{SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, ProjectPath(file), line, {}};
+  CaseRecord record{SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, file, line, {}};
   for (const CaseFacts& some : facts) {
     Append(record.facts.claims, some.claims);
     Append(record.facts.needs, some.needs);
@@ -103,9 +96,8 @@ void Case::SetUp() {
       if (record != nullptr) unmet = FirstUnmet(record->facts.needs, why);
     }
     if (unmet == nullptr) return;
-    why += "; to run it: " + std::string(unmet->fix);
-    Journal::Get().Skip(unmet->code, why);
-    GTEST_SKIP() << unmet->code << ": " << why;
+    Journal::Get().Skip(unmet->code, why, unmet->fix);
+    GTEST_SKIP() << unmet->code << ": " << why << "; to run it: " << unmet->fix;
   });
 }
 

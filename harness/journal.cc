@@ -68,6 +68,7 @@ void Journal::Asking(const std::string& step) {
 Outcome Journal::Answered(Outcome outcome) {
   lines_.push_back(outcome.step + "  => " + outcome.Got());
   outcome.row = static_cast<int>(lines_.size());
+  Asking("what follows " + outcome.step);
   return outcome;
 }
 
@@ -103,10 +104,11 @@ void Journal::Forgets(int descriptor) {
   holders_.erase(descriptor);
 }
 
-void Journal::Skip(const std::string& code, const std::string& text) {
+void Journal::Skip(const std::string& code, const std::string& text, const std::string& fix) {
   if (!skip_code_.empty()) return;
   skip_code_ = code;
   skip_text_ = text;
+  skip_fix_ = fix;
 }
 
 void Journal::Error(const std::string& text) {
@@ -118,7 +120,7 @@ void Journal::Fail(const std::string& file, int line, const std::string& message
 }
 
 std::string Journal::Story() const {
-  std::string story = "steps:\n";
+  std::string story = lines_.empty() ? "" : "steps:\n";
   for (const std::string& line : lines_) story += "  " + line + "\n";
   if (!held_.empty()) story += "sockets at the first wrong answer:\n" + held_;
   return story;
@@ -130,12 +132,15 @@ std::string Journal::End() {
   Json end = Event("end", case_id_);
   end["status"] = !error_.empty() ? "error" : failed ? "fail" : !skip_code_.empty() ? "skip" : "pass";
   const bool skipped = end["status"] == "skip";
-  if (skipped) end["code"] = skip_code_;
-  if (skipped) end["text"] = skip_text_;
+  if (skipped) {
+    end["code"] = skip_code_;
+    end["text"] = skip_text_;
+    end["fix"] = skip_fix_;
+  }
   if (!error_.empty()) end["text"] = error_;
   end["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   end["outcomes"] = outcomes_;
-  const std::string story = failed ? Story() : "";
+  std::string story = failed ? Story() : "";
   if (failed) {
     end["failures"] = Json::array();
     for (const Failure& failure : failures_) {

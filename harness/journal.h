@@ -44,7 +44,7 @@ class Journal {
   void Forgets(int descriptor);
 
   // Why the case could not be asked or was not applicable.  The first reason stays.
-  void Skip(const std::string& code, const std::string& text);
+  void Skip(const std::string& code, const std::string& text, const std::string& fix);
   void Error(const std::string& text);
   void Fail(const std::string& file, int line, const std::string& message);
 
@@ -71,6 +71,7 @@ class Journal {
   std::string held_;
   std::string skip_code_;
   std::string skip_text_;
+  std::string skip_fix_;
   std::string error_;
   int names_ = 0;
   int outcomes_ = 0;

@@ -75,10 +75,14 @@ constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subu
 
 namespace needs {
 
-const Need kNamespace{"namespace", "no_namespace", "see the reason", [] {
-                        if (BecomeNamespaceRoot() != Privilege::kNone) return Missing();
-                        return Missing(PrivilegeTrouble().text + "; " + PrivilegeTrouble().fix);
-                      }};
+const Need kNamespace{
+    "namespace", "no_namespace",
+    "run as root (in a container with --cap-add NET_ADMIN --cap-add SYS_ADMIN), or allow user namespaces "
+    "(user.max_user_namespaces, and kernel.apparmor_restrict_unprivileged_userns=0 where AppArmor has it)",
+    [] {
+      if (BecomeNamespaceRoot() != Privilege::kNone) return Missing();
+      return Missing(PrivilegeTrouble());
+    }};
 const Need kReusePort{"so_reuseport", "no_so_reuseport", "ask Linux 3.9 or newer", [] {
                         return SetsOnTcp(so::kReusePort, "this kernel has no SO_REUSEPORT, Linux has it since 3.9");
                       }};

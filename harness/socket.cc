@@ -392,8 +392,10 @@ Socket Socket::Passed() const {
   memcpy(CMSG_DATA(header), &own, sizeof own);
   if (sendmsg(from.number(), &message, 0) != 1) throw CannotAsk("send a descriptor", errno);
   if (recvmsg(to.number(), &message, MSG_CMSG_CLOEXEC) != 1) throw CannotAsk("receive a descriptor", errno);
+  header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr) throw CannotAsk("receive a descriptor: none came");
   int received = -1;
-  memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof received);
+  memcpy(&received, CMSG_DATA(header), sizeof received);
   return Adopt(Descriptor(received), "passed from " + name_);
 }
 

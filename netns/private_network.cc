@@ -18,12 +18,10 @@
 #include "netns/errno_name.h"
 #include "netns/links.h"
 
-extern char** environ;
-
 namespace portshare {
 namespace {
 
-Trouble trouble;
+std::string trouble;
 
 struct Range {
   std::string start;
@@ -49,6 +47,7 @@ std::optional<Range> SubordinateRange(const char* file) {
 
 bool RunsWell(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t quiet;
@@ -100,9 +99,7 @@ Privilege EnterUserNamespace() {
   int status = 0;
   waitpid(mapper, &status, 0);
   if (failed != 0) {
-    trouble = {"this user may make neither a network nor a user namespace (" + ErrnoName(failed) + ")",
-               "run as root, allow user namespaces (user.max_user_namespaces), or in a container add "
-               "--cap-add NET_ADMIN --cap-add SYS_ADMIN"};
+    trouble = "this user may make neither a network nor a user namespace (" + ErrnoName(failed) + ")";
     return Privilege::kNone;
   }
   if (status == 0) return Privilege::kSubuidRanges;
@@ -110,8 +107,7 @@ Privilege EnterUserNamespace() {
       WriteFile("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1")) {
     return Privilege::kOneUid;
   }
-  trouble = {"a user namespace was made, but nothing may be done in it",
-             "run as root, or set kernel.apparmor_restrict_unprivileged_userns=0"};
+  trouble = "a user namespace was made, but nothing may be done in it";
   return Privilege::kNone;
 }
 
@@ -127,8 +123,7 @@ Privilege BecomeNamespaceRoot() {
     if (MayUnshareNetwork()) return Privilege::kRoot;
     const Privilege entered = EnterUserNamespace();
     if (entered == Privilege::kNone || MayUnshareNetwork()) return entered;
-    trouble = {"a user namespace was made, but no network namespace in it",
-               "run as root, or set kernel.apparmor_restrict_unprivileged_userns=0"};
+    trouble = "a user namespace was made, but no network namespace in it";
     return Privilege::kNone;
   }();
   return privilege;
@@ -148,7 +143,7 @@ std::string PrivilegeName(Privilege privilege) {
   return "none";
 }
 
-const Trouble& PrivilegeTrouble() {
+const std::string& PrivilegeTrouble() {
   return trouble;
 }
 

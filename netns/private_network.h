@@ -22,12 +22,8 @@ Privilege BecomeNamespaceRoot();
 // "root", "subuid_ranges", "one_uid" or "none".
 std::string PrivilegeName(Privilege privilege);
 
-// What stood in the way and what to do about it, two sentences; empty unless the privilege is kNone.
-struct Trouble {
-  std::string text;
-  std::string fix;
-};
-const Trouble& PrivilegeTrouble();
+// What stood in the way; empty unless the privilege is kNone.
+const std::string& PrivilegeTrouble();
 
 // A new network namespace, entered by the calling thread, with lo up; the namespace before it is entered again at the
 // end.  Throws CannotAsk.

@@ -1,0 +1,145 @@
+"""A run in words, for a terminal or a CI log: the table by topic, the failures, the skips, the last line."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from results.claims import Claim, Listing
+from results.run import CaseResult, Run, tally
+from results.text import Style, columns, counted, indented, labelled, one_line, paint, printable, wrapped
+from results.verdict import judge
+
+_HEADER = ("topic", "cases", "passed", "failed", "skipped", "outcomes", "seconds")
+# ctest's words for exit codes, in ours.
+_WORDS = {"Completed": "exit code 0", "Passed": "exit code 0", "Failed": "a failing exit code"}
+_IDS_SHOWN = 5
+_WIDTH = 80
+
+
+def table(run: Run, style: Style) -> str:
+    """One row a topic, in the order of the plan, and a total. What ^C left unasked is one line below, in no row."""
+    answered = run.answered()
+    rows = [(topic, by_topic(answered, topic)) for topic in topics(answered)]
+    lines = columns([_HEADER, *(_row(topic, cases) for topic, cases in rows), _row("total", answered)],
+                    width=style.width)
+    text = [paint(lines[0], "bold", style)]
+    text += [_painted(line, cases, style) for line, (_, cases) in zip(lines[1:], rows)]
+    text += ["-" * len(lines[0]), _painted(lines[-1], answered, style)]
+    unasked = len(run.cases) - len(answered)
+    if unasked:
+        text.append(paint(f"interrupted: {unasked} of {counted(len(run.cases), 'case')} not run", "yellow", style))
+    if run.events_unreadable:
+        text.append(paint(f"unreadable lines in the event stream: {run.events_unreadable}", "yellow", style))
+    return "\n".join(text) + "\n"
+
+
+def topics(cases: Iterable[CaseResult]) -> list[str]:
+    """The topics in the order of their first case."""
+    return list(dict.fromkeys(case.topic for case in cases))
+
+
+def by_topic(cases: Iterable[CaseResult], topic: str) -> list[CaseResult]:
+    return [case for case in cases if case.topic == topic]
+
+
+def _row(name: str, cases: Sequence[CaseResult]) -> tuple[str, ...]:
+    outcomes, seconds = sum(case.outcomes for case in cases), sum(case.seconds for case in cases)
+    return name, str(len(cases)), *map(str, tally(cases)), str(outcomes), f"{seconds:.2f}"
+
+
+def _painted(line: str, cases: Sequence[CaseResult], style: Style) -> str:
+    if any(case.failed for case in cases):
+        return paint(line, "red", style)
+    if any(case.status == "skip" for case in cases):
+        return paint(line, "yellow", style)
+    return paint(line, "green", style) if cases else line
+
+
+def failures(run: Run, claims: Listing, style: Style) -> str:
+    """Every case that failed, in full, with its claims and sources from `claims`; "" if none did.
+
+    What ^C left unasked is not among them.
+    """
+    kernel = "" if run.target.name == "here" else f"--kernel {run.target.name} "
+    return "\n".join(_failure(case, claims, kernel, style) for case in run.answered() if case.failed)
+
+
+def _failure(case: CaseResult, listing: Listing, kernel: str, style: Style) -> str:
+    lines = [paint(f"{case.status.upper()} {case.id}", "red", style)]
+    for claim_id in case.claims:
+        claim = listing.claim(claim_id)
+        lines += _claim(claim, style.width) if claim else labelled("  claim", [claim_id], style.width)
+    lines += labelled("  ended", [ending(case)], style.width)
+    if not case.failures:
+        planned = listing.case(case.id)
+        lines += labelled("  at", [f"{planned.file}:{planned.line}"] if planned else [], style.width)
+    for failure in case.failures:
+        lines += labelled("  at", [f"{failure.file}:{failure.line}"], style.width)
+        lines += indented(failure.message, 4)
+    if case.output:
+        lines += ["  the end of its output"] + [f"    | {line}".rstrip() for line in printable(case.output).split("\n")]
+    repeat = f"--repeat {len(case.attempts)} " if case.status == "flaky" else ""
+    lines.append(f"  again   ./run_all.sh {kernel}{repeat}{case.id}")
+    return "\n".join(lines) + "\n"
+
+
+def _claim(claim: Claim, width: int) -> list[str]:
+    sources = [f"{source.kind}: {source.where}" for source in claim.sources]
+    return (labelled("  claim", [claim.id, claim.says], width) + labelled("  kernels", [claim.kernels], width)
+            + labelled("  source", sources, width))
+
+
+def ending(case: CaseResult) -> str:
+    """How a case came to no answer, or to two, in one line; "" for one wrong answer."""
+    how = next((attempt.how for attempt in case.attempts if attempt.how), "")
+    how = _WORDS.get(how, how)
+    if case.status == "flaky":
+        counts = Counter(attempt.status for attempt in case.attempts)
+        seen = ", ".join(f"{count} {status}" for status, count in counts.items())
+        first = next(attempt for attempt in case.attempts if attempt.status != case.attempts[0].status)
+        return f"attempts disagree: {seen}; attempt {first.attempt} is the first that differs"
+    if case.status == "crashed":
+        return f"the process ended {case.reason or 'before its case did'} ({how or 'nobody saw how'})"
+    if case.status == "timeout":
+        seconds = case.attempts[0].seconds
+        return f"out of time after {seconds:.1f} s" + (f": {case.reason}" if case.reason else "")
+    if case.status == "missing":
+        return f"planned, but never started ({how})" if how else "planned, but never started"
+    if case.status == "error":
+        return "the question could not be asked" + (f": {case.reason}" if case.reason else "")
+    return ""
+
+
+def skips(run: Run) -> str:
+    """The skipped cases by code: how many, why, what to do about it, and which; "" if none was."""
+    skipped = [(case.id, case.skip) for case in run.cases if case.skip]
+    blocks = []
+    for code in dict.fromkeys(skip.code for _, skip in skipped):
+        group = [(case_id, skip) for case_id, skip in skipped if skip.code == code]
+        lines = [f"SKIPPED {counted(len(group), 'case')}: {code}"]
+        lines += labelled("  why", dict.fromkeys(skip.text for _, skip in group), _WIDTH)
+        lines += labelled("  fix", dict.fromkeys(skip.fix for _, skip in group), _WIDTH)
+        lines += labelled("  cases", [case_id for case_id, _ in group[:_IDS_SHOWN]], _WIDTH)
+        if len(group) > _IDS_SHOWN:
+            lines += wrapped(f"and {len(group) - _IDS_SHOWN} more", _WIDTH, 10)
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
+
+
+def closing(run: Run) -> str:
+    """The last line of a run, exactly `N passed, N failed, N skipped`."""
+    verdict = judge(run)
+    return f"{verdict.passed} passed, {verdict.failed} failed, {verdict.skipped} skipped"
+
+
+def headline(case: CaseResult) -> str:
+    """One line for consumers that show one: the first line of what a wrong answer is told with, else how it ended."""
+    told = case.failures if case.status in ("fail", "flaky") else ()
+    said = next((line for failure in told for line in failure.message.split("\n") if line.strip()), "")
+    return one_line(said or ending(case) or case.status)
+
+
+def story(case: CaseResult) -> str:
+    """All that is known of a failed case beside its claims: how it ended, its messages with places, its output."""
+    told = [f"{failure.file}:{failure.line}\n{failure.message.rstrip()}" for failure in case.failures]
+    return printable("\n".join(filter(None, [ending(case), *told, case.output])))

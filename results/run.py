@@ -1,0 +1,248 @@
+"""One run of the suite on one target: what was planned, what was reported, and what the two amount to."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from results.decode import versioned
+
+SCHEMA = 1
+
+# In both lists the later word is the worse one.
+EndStatus = Literal["pass", "skip", "error", "timeout", "fail"]
+Status = Literal["pass", "skip", "flaky", "error", "missing", "timeout", "crashed", "fail"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+# ctest's words for a process that ended by itself with exit code 0; "Not Run" is also its word for a skip.
+_ENDED_WELL = ("Completed", "Passed", "Skipped", "Not Run", "")
+# Its words, "" for none, for a process that may owe its end to ^C.
+_CUT_OFF = ("", "INTERRUPT", "Subprocess terminated", "Subprocess killed")
+_OUTPUT_LINES = 40
+_OUTPUT_CHARACTERS = 8192
+
+
+@dataclass(frozen=True)
+class Target:
+    """The kernel that was asked. `emulates`: an older release whose answers were made up, such as "3.8"."""
+    name: str
+    release: str
+    version: str
+    machine: str
+    config_sha256: str | None
+    emulates: str | None
+    privilege: str
+
+
+@dataclass(frozen=True)
+class PlannedCase:
+    id: str
+    topic: str
+    claims: Sequence[str]
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ProcessEnd:
+    """What ctest said of one process: its own word (Completed, Failed, Timeout, SEGFAULT, Not Run ...),
+    all that the process printed, and its wall time in seconds."""
+    how: str
+    output: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    file: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why this kernel or user could not be asked: a constant code, a sentence, what to do about it ("" if nothing)."""
+    code: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """`how` is ctest's word for the end of the process, "" where ctest said nothing."""
+    attempt: int
+    status: Status
+    seconds: float
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """The answer of one case over all its attempts.
+
+    `seconds` and `outcomes` are sums over the attempts. `skip`, `reason`, `failures` and `output` are those of the
+    first attempt that has any: two hundred repeats of one failure are one story. `reason` is why
+    nothing could be asked (error), the step that hung (timeout) or that the case had reported already (crashed);
+    `output` is the tail of what a process printed that did not end as it should. Both are "" otherwise.
+    """
+    id: str
+    topic: str
+    claims: tuple[str, ...]
+    labels: tuple[str, ...]
+    status: Status
+    seconds: float
+    outcomes: int
+    skip: Skip | None
+    reason: str
+    failures: tuple[Failure, ...]
+    output: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in ("pass", "skip")
+
+
+@dataclass(frozen=True)
+class RunMeta:
+    """`started` is RFC 3339 in UTC, `seconds` the wall time of the whole run, `repeat` the attempts of each case."""
+    id: str
+    target: Target
+    started: str
+    seconds: float
+    command: Sequence[str]
+    seed: int | None
+    jobs: int
+    repeat: int
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Run(RunMeta):
+    """`events_unreadable` counts the lines of the event stream that were torn, foreign or about cases not planned."""
+    command: tuple[str, ...]
+    events_unreadable: int
+    cases: tuple[CaseResult, ...]
+
+    def answered(self) -> tuple[CaseResult, ...]:
+        """The cases without those that ^C left unasked."""
+        return tuple(case for case in self.cases if not (self.interrupted and case.status == "missing"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of run.schema.json."""
+        return {"schema": SCHEMA} | dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Run:
+        """The inverse of to_json(). Raises Malformed with one line."""
+        run: Run = versioned(cls, value, SCHEMA)
+        return run
+
+
+def tally(cases: Sequence[CaseResult]) -> tuple[int, int, int]:
+    """How many passed, failed and were skipped."""
+    skipped = sum(case.status == "skip" for case in cases)
+    failed = sum(case.failed for case in cases)
+    return len(cases) - failed - skipped, failed, skipped
+
+
+def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exits: Mapping[tuple[str, int], ProcessEnd],
+          meta: RunMeta, unreadable: int = 0) -> Run:
+    """The run that the plan, the events of events.read() and ctest's word on each (case id, attempt) amount to.
+
+    The order is the plan's. Events of cases not planned add to `unreadable`, the count of events.read().
+    Without an end event an attempt is timeout if ctest says so, crashed if its process started, else missing; a
+    process that failed after it had reported pass or skip is crashed. Attempts that disagree make the case flaky.
+    In an interrupted run a case or attempt that ^C kept from its answer is missing, or left out beside answered ones.
+    """
+    plan = list(plan)
+    reported: dict[str, dict[int, _Reported]] = {case.id: {} for case in plan}
+    for event in events:
+        if event["case"] in reported:
+            reported[event["case"]].setdefault(event["attempt"], _Reported()).take(event)
+        else:
+            unreadable += 1
+    ended: dict[str, dict[int, ProcessEnd]] = {case.id: {} for case in plan}
+    for (case_id, attempt), process in exits.items():
+        ended.setdefault(case_id, {})[attempt] = process
+
+    cases = tuple(_case(planned, reported[planned.id], ended[planned.id], meta) for planned in plan)
+    known: dict[str, Any] = {name.name: getattr(meta, name.name) for name in dataclasses.fields(RunMeta)}
+    known["command"] = tuple(meta.command)
+    return Run(**known, events_unreadable=unreadable, cases=cases)
+
+
+@dataclass
+class _Reported:
+    """What one attempt said of itself."""
+    events: int = 0
+    outcomes: int = 0
+    ends: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        self.events += 1
+        if event["event"] == "outcome":
+            self.outcomes += 1
+        elif event["event"] == "end":
+            self.ends.append(event)
+
+    def end(self) -> Mapping[str, Any] | None:
+        """A child that forked and ran on reports a second end: the worse one stands."""
+        if not self.ends:
+            return None
+        return max(self.ends, key=lambda end: get_args(EndStatus).index(end["status"]))
+
+
+def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mapping[int, ProcessEnd],
+          meta: RunMeta) -> CaseResult:
+    attempts: list[Attempt] = []
+    outcomes = 0
+    failures: list[tuple[Failure, ...]] = []
+    skips: list[Skip] = []
+    reasons: list[str] = []
+    outputs: list[str] = []
+    for number in sorted({*range(1, meta.repeat + 1), *reported, *ended}):
+        said, process = reported.get(number, _Reported()), ended.get(number)
+        end = said.end()
+        status = _status(said, end, process, meta.interrupted)
+        if status is None:
+            continue
+        attempts.append(Attempt(number, status, end["seconds"] if end else process.seconds if process else 0.0,
+                                process.how if process else ""))
+        outcomes += end["outcomes"] if end else said.outcomes
+        if end and status == end["status"]:
+            if status == "skip":
+                skips.append(Skip(end["code"], end["text"], end.get("fix", "")))
+            elif end.get("text"):
+                reasons.append(end["text"])
+            if said_failures := end.get("failures"):
+                failures.append(tuple(Failure(f["file"], f["line"], f["message"]) for f in said_failures))
+        elif end:
+            reasons.append(f"after it had reported {end['status']}")
+        if process and process.output and status in ("crashed", "timeout", "missing"):
+            outputs.append(_tail(process.output))
+    statuses = {attempt.status for attempt in attempts}
+    overall: Status = "missing" if not statuses else "flaky" if len(statuses) > 1 else attempts[0].status
+    return CaseResult(
+        id=planned.id, topic=planned.topic, claims=tuple(planned.claims), labels=tuple(planned.labels),
+        status=overall, seconds=round(sum(attempt.seconds for attempt in attempts), 6), outcomes=outcomes,
+        skip=skips[0] if overall == "skip" else None, reason=next(iter(reasons), ""), failures=next(iter(failures), ()),
+        output=next(iter(outputs), ""), attempts=tuple(attempts))
+
+
+def _status(said: _Reported, end: Mapping[str, Any] | None, process: ProcessEnd | None,
+            interrupted: bool) -> Status | None:
+    """The status of one attempt; None where ^C came before an answer."""
+    how = process.how if process else ""
+    if end and (end["status"] not in ("pass", "skip") or how in _ENDED_WELL):
+        status: Status = end["status"]
+        return status
+    if how == "Timeout":
+        return "timeout"
+    if interrupted and not end and how in _CUT_OFF:
+        return None
+    return "crashed" if said.events or (process and how != "Not Run") else "missing"
+
+
+def _tail(output: str) -> str:
+    return "\n".join(output.rstrip("\n").split("\n")[-_OUTPUT_LINES:])[-_OUTPUT_CHARACTERS:]
