@@ -1,0 +1,1 @@
+"""The ctest driver: command line, plan, run, merge."""

@@ -1,0 +1,174 @@
+"""The command line: what may be asked, and what a wrong question is answered with."""
+
+import argparse
+import difflib
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from driver.stop import Stop
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("run", "claims", "explain", "report")
+
+EXAMPLES = """\
+examples:
+  ./run_all.sh                            every claim, asked of this kernel
+  ./run_all.sh 'tcp_reuseaddr.*' -v       one topic, a line a case
+  ./run_all.sh --repeat 200 --shuffle     again and again, in new orders
+  ./run_all.sh explain ES-10              one claim: sources, cases, last answers
+  sudo ./run_all.sh --install-deps        install what is missing, build and run
+  ./run_all.sh --self-test                the project's own tests
+
+other commands: claims [--json], explain ID, report [RUN]; each has --help.
+exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
+            4 everything skipped, 130 interrupted"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line as values.  An option that a command does not take keeps its default."""
+
+    command: str
+    words: list[str] = field(default_factory=list)  # globs, an id or a run, as the command has it
+    help: str = ""  # the text asked for, "" when it was not
+    build_dir: Path = ROOT / "build"
+    program: Path | None = None
+    color: str = "auto"
+    install_deps: bool = False
+    results: Path | None = None
+    label: list[str] = field(default_factory=list)
+    list_only: bool = False
+    repeat: int = 1
+    seed: int | None = None  # None: in the order of the listing
+    jobs: int = 1
+    timeout: int = 10  # seconds a case
+    kernel: str = "here"
+    in_one_process: bool = False
+    verbose: bool = False
+    junit: Path | None = None
+    ktap: Path | None = None
+    self_test: bool = False
+    json: bool = False
+    argv: list[str] = field(default_factory=list)
+
+    @property
+    def results_dir(self) -> Path:
+        return self.results or self.build_dir / "results"
+
+
+def parse(argv: list[str]) -> Options:
+    """Stop (2) with one line for a word that cannot be meant."""
+    command, rest = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else ("run", argv)
+    parser = _parser(command)
+    if {"-h", "--help"} & set(rest):
+        return Options(command, help=parser.format_help())
+    # argparse would take the word after a bare --shuffle for its seed.
+    rest = [f"--shuffle={random.randrange(1_000_000)}" if word == "--shuffle" else word for word in rest]
+    given, unknown = parser.parse_known_args(rest)
+    for word in unknown:
+        option = word.partition("=")[0]
+        raise Stop(f"unknown option {option}{_nearest(option, parser.options())}; see ./run_all.sh --help")
+    options = Options(command, argv=argv, **vars(given))
+    _check(options)
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Stop(f"{message}; see {self.prog} --help")
+
+    def options(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
+
+
+def _parser(command: str) -> _Parser:
+    prog = "./run_all.sh" if command == "run" else f"./run_all.sh {command}"
+    word = {"run": " [GLOB ...]", "claims": "", "explain": " ID", "report": " [RUN]"}[command]
+    parser = _Parser(
+        prog=prog,
+        usage=f"{prog} [OPTION ...]{word}",
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=100),
+    )
+    {"run": _run, "claims": _claims, "explain": _explain, "report": _report}[command](parser)
+    add = parser.add_argument_group("everywhere").add_argument
+    add("--build-dir", type=Path, metavar="DIR", help="where to build (build/)")
+    add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
+    add("--program", type=Path, metavar="FILE", help="a case program to ask as it is; nothing is built")
+    add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
+    add("--install-deps", action="store_true", help="install missing packages first (as root)")
+    add("-h", "--help", action="store_true", help="this text")
+    return parser
+
+
+def _run(parser: _Parser) -> None:
+    parser.description = "Asks a kernel who may share a port and says whether its answers are the documented ones."
+    parser.epilog = EXAMPLES
+    parser.set_defaults(jobs=len(os.sched_getaffinity(0)))
+    parser.add_argument("words", nargs="*", metavar="GLOB", help="case ids to run, such as 'udp_*' (all)")
+    add = parser.add_argument_group("which cases, how often").add_argument
+    add("--label", action="append", metavar="L", help="only cases with this label; several: any of them")
+    add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
+    add("--kernel", metavar="NAME", help="here, or emulated-3.8: this one without SO_REUSEPORT")
+    add("--repeat", type=_whole(1), metavar="N", help="each case N times")
+    add("--shuffle", dest="seed", type=_whole(0), metavar="[=SEED]",
+        help="in a new order each round; --shuffle=SEED gives an order again")
+    add = parser.add_argument_group("how to run").add_argument
+    add("--jobs", type=_whole(1), metavar="N", help="cases at once (one a core)")
+    add("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10)")
+    add("--in-one-process", action="store_true", help="all cases in one process, without ctest")
+    add("--self-test", action="store_true", help="run the project's own tests; GLOB then names checks")
+    add = parser.add_argument_group("what to write").add_argument
+    add("-v", "--verbose", action="store_true", help="a line for each case as it ends")
+    add("--junit", type=Path, metavar="FILE", help="the run as JUnit XML")
+    add("--ktap", type=Path, metavar="FILE", help="the run as KTAP")
+
+
+def _claims(parser: _Parser) -> None:
+    parser.description = "The table of claims: what each says, its sources, its cases and their last answers."
+    parser.add_argument("--json", action="store_true", help="as the case program prints it")
+
+
+def _explain(parser: _Parser) -> None:
+    parser.description = "One claim with its sources, its cases and their last answers."
+    parser.add_argument("words", nargs=1, metavar="ID",
+                        help="a claim, a document's claim, a row of the catalogue, or a case")
+
+
+def _report(parser: _Parser) -> None:
+    parser.description = "Prints a stored run again."
+    parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
+                        help="its id, its folder or its run.json (the latest)")
+
+
+def _whole(lowest: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if text.isascii() and text.isdigit() and int(text) >= lowest:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} up")
+
+    return number
+
+
+def _check(options: Options) -> None:
+    if options.in_one_process and options.seed is not None:
+        raise Stop("--in-one-process keeps the order of the program: leave out --shuffle")
+    # A word without a dot or a wildcard is no case id; a misspelt command should not cost a build first.
+    if options.command == "run" and not options.self_test and options.words:
+        word = options.words[0]
+        if word in COMMANDS:
+            raise Stop(f"the command goes first: ./run_all.sh {word} ...")
+        near = _nearest(word, COMMANDS)
+        if near and not set(word) & set(".*?["):
+            raise Stop(f"unknown command {word!r}{near}; see ./run_all.sh --help")
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]}?" if near else ""

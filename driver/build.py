@@ -1,0 +1,83 @@
+"""The C++ side, built: configured once, then whatever ninja finds to do."""
+
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from driver import packages, processes
+from driver.arguments import ROOT, Options
+from driver.console import Console
+from driver.stop import Stop
+
+# A look for new case files is a step of ninja, but nothing is built by it.
+STEP = re.compile(r"\[\d+/(\d+)\] (?!Re-checking)")
+
+
+def program(options: Options, console: Console) -> Path:
+    """The case program, up to date, or the one named with --program.  Stop (2) when there can be none."""
+    if options.program:
+        return options.program.absolute()
+    packages.demand(console, ["build"], options.install_deps)
+    build(options.build_dir, "default", ["portshare_cases"], console)
+    return options.build_dir.absolute() / "portshare_cases"
+
+
+def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -> None:
+    """Brings `targets` up to date in `folder`; Stop (2), after the tools' own words, when that fails."""
+    check_writable(folder, "build folder", "--build-dir")
+    with _alone(folder, console):
+        if not (folder / "build.ninja").exists():
+            console.status("configuring")
+            _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder], "the configuration", console)
+        _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
+
+
+def check_writable(folder: Path, what: str, option: str) -> None:
+    """Makes the folder when it is not there; Stop (2) when nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): name another with {option} DIR") from None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, console: Console) -> Iterator[None]:
+    """Two runs may share a build folder, but not build in it at the same time."""
+    with (folder / ".portshare.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.remark(f"waiting for another build in {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _step(command: Sequence[str | Path], what: str, console: Console) -> None:
+    begun = time.monotonic()
+    said: list[str] = []
+    steps = ""
+    environment = os.environ | {"NINJA_STATUS": "[%f/%t] "}
+    popen = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": ROOT, "env": environment}
+    with processes.started(command, text=True, errors="replace", **popen) as process:
+        for line in process.stdout:
+            if step := STEP.match(line):
+                if not steps and not console.live:
+                    console.remark(f"building: {step[1]} steps")
+                steps = step[1]
+                console.status(f"building {line.rstrip()}")
+            else:
+                said.append(line)
+    console.clear_status()
+    if process.returncode != 0:
+        console.remark("".join(said).rstrip())
+        raise Stop(f"{what} failed, its output is above: repair it, or build afresh with --build-dir DIR")
+    if steps:
+        console.remark(f"built in {time.monotonic() - begun:.1f} s")

@@ -1,0 +1,113 @@
+"""The cases, run: through ctest with a process each, or all in one process."""
+
+import errno
+import math
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from driver import ctest, plan, processes, program
+from driver.processes import Interrupts
+from driver.progress import Exits, Key, Progress
+from driver.stop import Stop
+from results.run import ProcessEnd
+
+# ctest looks a test up in a list for each property it is given: the time for a batch grows with its square.
+BATCH = 1000
+CTEST_SAYS_SOME_FAILED = 8
+ROOM = 2 << 20  # bytes that must stay free: for run.json and for what the cases write until they have ended
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run and where to write; `command` is the case program with the target's arguments."""
+
+    command: Sequence[str]
+    attempts: Sequence[plan.Attempt]
+    jobs: int
+    deadline: int  # seconds a case
+    folder: Path
+    events: Path
+    log: Path  # what ctest, or the one process, prints
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return program.environment(PORTSHARE_EVENTS=str(self.events), PORTSHARE_DEADLINE=str(self.deadline), **extra)
+
+
+def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
+    """How each process ended.  Stop when ctest could not do its work, OSError when it could not be given any."""
+    outputs: dict[Key, str] = {}
+    folder = job.folder / "ctest"
+    junit = folder / "junit.xml"
+    for batch in plan.batches(job.attempts, BATCH):
+        folder.mkdir()
+        try:
+            (folder / "CTestTestfile.cmake").write_text(ctest.test_file(job.command, batch, job.deadline))
+            code = _watch(ctest.command(folder, job.jobs, junit), job.environment(), job.log, progress, interrupts)
+            outputs |= ctest.outputs(junit)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if interrupts.seen:
+            break
+        if code not in (0, CTEST_SAYS_SOME_FAILED):
+            raise Stop(f"ctest ended with {code}: what it said is in {job.log}")
+    return {key: replace(end, output=outputs.get(key, "")) for key, end in progress.exits.items()}
+
+
+def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
+    """One process a round; its end is told of the cases that it left without an answer of their own."""
+    exits: Exits = {}
+    flags = job.folder / "gtest_flags"
+    for number in sorted({attempt.number for attempt in job.attempts}):
+        tests = [attempt.case.test for attempt in job.attempts if attempt.number == number]
+        # A file, because one argument holds no more than 128 KiB.
+        flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n")
+        command = [*job.command, f"--gtest_flagfile={flags}"]
+        limit = len(tests) * (job.deadline + ctest.BACKSTOP)
+        code = _watch(command, job.environment(PORTSHARE_ATTEMPT=str(number)), job.log, progress, interrupts, limit)
+        flags.unlink()
+        if interrupts.seen:
+            break
+        end = ProcessEnd(f"exit code {code}" if code >= 0 else f"signal {-code}", job.log.read_text(errors="replace"))
+        exits |= {key: end for key in progress.running}
+        progress.running.clear()
+    return exits
+
+
+def _watch(
+    command: Sequence[str],
+    environment: dict[str, str],
+    log: Path,
+    progress: Progress,
+    interrupts: Interrupts,
+    limit: float = math.inf,
+) -> int:
+    """Runs it to its end, for `limit` seconds or to the first ending signal; OSError when the disk fills up.
+
+    Returns its exit code, or minus the signal that ended it.  No process of it is left.
+    """
+    give_up = time.monotonic() + limit
+    try:
+        with (
+            log.open("ab") as output,
+            processes.started(command, env=environment, cwd=log.parent, stdout=output, stderr=output) as process,
+        ):
+            while process.poll() is None and not interrupts.seen and time.monotonic() < give_up:
+                _demand_room(log.parent)
+                progress.look()
+                processes.reap_orphans(process)
+                time.sleep(processes.POLL)
+    finally:
+        processes.end_orphans()
+        progress.look()
+    return process.returncode
+
+
+def _demand_room(folder: Path) -> None:
+    """OSError while there is still room to save what was recorded."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -1,0 +1,73 @@
+"""The commands that run nothing: claims, explain and report."""
+
+import json
+from pathlib import Path
+
+from driver import build, program, run_folder
+from driver.arguments import ROOT, Options
+from driver.console import Console
+from driver.show import show, style
+from driver.stop import Exit, Stop
+from results import claims as tables
+from results import store
+from results.decode import Malformed
+from results.run import Run
+from results.verdict import judge
+
+DOCUMENTS = ROOT / "cases" / "documents.toml"
+
+
+def claims(options: Options, console: Console) -> int:
+    binary = build.program(options, console)
+    said = program.claims(binary)
+    if options.json:
+        console.line(json.dumps(said, indent=1))
+    else:
+        last = _last_run(options.results_dir, console)
+        console.line(tables.table(program.listing(said, binary), documents(), last, style(console)).rstrip())
+    return Exit.EXPECTED
+
+
+def explain(options: Options, console: Console) -> int:
+    binary = build.program(options, console)
+    listing = program.listing(program.claims(binary), binary)
+    last = _last_run(options.results_dir, console)
+    try:
+        console.line(tables.explain(options.words[0], listing, documents(), last).rstrip())
+    except tables.UnknownId as error:
+        raise Stop(str(error), Exit.NOTHING_SELECTED) from None
+    return Exit.EXPECTED
+
+
+def report(options: Options, console: Console) -> int:
+    """The exit code that the run itself had, but for an interrupted one: it tells what its answers are worth."""
+    path = run_folder.find(options.results_dir, options.words[0] if options.words else None)
+    run = _load(path)
+    folder = path if path.is_dir() else path.parent
+    show(run, run_folder.claims(folder), folder, console)
+    return Exit.INTERRUPTED if run.interrupted else judge(run).exit_code
+
+
+def documents() -> tables.Documents:
+    try:
+        return tables.Documents.from_toml(DOCUMENTS)
+    except Malformed as error:
+        raise Stop(str(error)) from None
+
+
+def _last_run(results: Path, console: Console) -> Run | None:
+    latest = store.latest(results)
+    if latest is None:
+        return None
+    try:
+        return _load(latest)
+    except Stop as stop:
+        console.error(f"no last answers: {stop}")
+        return None
+
+
+def _load(path: Path) -> Run:
+    try:
+        return store.load(path)
+    except store.UnreadableRun as error:
+        raise Stop(str(error)) from None

@@ -1,0 +1,113 @@
+"""What the distribution must provide (packages.toml): found, named, and installed when asked for."""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from driver.console import Console
+from driver.stop import Stop
+
+LIST = Path(__file__).with_name("packages.toml")
+INSTALL = {
+    "apt": ("apt-get", "install", "-y", "--no-install-recommends"),
+    "dnf": ("dnf", "install", "-y"),
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """One entry of the list; exactly one of command, header and module is its probe."""
+
+    group: str
+    purpose: str
+    apt: str
+    dnf: str
+    command: tuple[str, ...] = ()
+    header: str = ""
+    module: str = ""
+
+    @property
+    def thing(self) -> str:
+        return self.header or self.module or self.command[0]
+
+    def present(self) -> bool:
+        if self.command:
+            return any(shutil.which(name) for name in self.command)
+        if self.header:
+            return any((folder / self.header).exists() for folder in _include_folders())
+        # The pip of another python3 in front of it in PATH does not see the distribution's modules.
+        probe = ["/usr/bin/python3", "-c", f"import {self.module}"]
+        return Path(probe[0]).exists() and subprocess.run(probe, capture_output=True).returncode == 0
+
+
+def load() -> list[Package]:
+    with LIST.open("rb") as file:
+        entries = tomllib.load(file)["package"]
+    return [Package(**entry | {"command": tuple(entry.get("command", ()))}) for entry in entries]
+
+
+def missing(packages: Iterable[Package], groups: Sequence[str]) -> list[Package]:
+    return [package for package in packages if package.group in groups and not package.present()]
+
+
+def manager() -> str | None:
+    """apt or dnf, as this distribution has it; None for any other."""
+    if shutil.which("apt-get"):
+        return "apt"
+    return "dnf" if shutil.which("dnf") else None
+
+
+def install_command(packages: Sequence[Package], of: str) -> list[str]:
+    """The command for these packages, each name once and in the order of the list."""
+    names = dict.fromkeys(package.apt if of == "apt" else package.dnf for package in packages)
+    return [*INSTALL[of], *names]
+
+
+def advice(packages: Sequence[Package], of: str | None) -> str:
+    """One line: what is missing and the exact line that installs it with `of` (apt, dnf or neither)."""
+    line = "missing: " + ", ".join(f"{package.thing} ({package.purpose})" for package in packages)
+    if of is None:
+        return f"{line}; neither apt-get nor dnf is here: install it your way"
+    # A fresh machine has no index of packages yet.
+    update = "sudo apt-get update && " if of == "apt" else ""
+    option = "--self-test " if any(package.group == "selftest" for package in packages) else ""
+    install = " ".join(install_command(packages, of))
+    return f"{line}; run: {update}sudo {install}   or: sudo ./run_all.sh {option}--install-deps"
+
+
+def demand(console: Console, groups: Sequence[str], install: bool) -> None:
+    """Returns when everything in `groups` is here.
+
+    With `install` what is missing of them and of `rootless` is installed first; Stop (2) when it cannot be.
+    """
+    packages, of = load(), manager()
+    lacking = missing(packages, (*groups, "rootless") if install else groups)
+    if not lacking:
+        return
+    if not install or of is None:
+        raise Stop(advice(lacking, of))
+    if os.geteuid() != 0:
+        raise Stop(f"--install-deps needs root; {advice(lacking, of)}")
+    _install(console, install_command(lacking, of), of)
+    if still := missing(packages, groups):
+        raise Stop(f"installed, and yet {advice(still, of)}")
+
+
+def _install(console: Console, command: list[str], of: str) -> None:
+    steps = [["apt-get", "update"], command] if of == "apt" else [command]
+    for step in steps:
+        console.remark(f"running: {' '.join(step)}")
+        # Its output is the user's to see, but standard output is for the answer alone.
+        ended = subprocess.run(step, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, stdout=2)
+        if ended.returncode != 0:
+            raise Stop(f"{' '.join(step)} ended with {ended.returncode}; its output is above")
+
+
+def _include_folders() -> list[Path]:
+    prefixes = ["/usr", "/usr/local", *os.environ.get("CMAKE_PREFIX_PATH", "").split(":")]
+    folders = [f"{prefix}/include" for prefix in prefixes if prefix] + os.environ.get("CPATH", "").split(":")
+    return [Path(folder) for folder in folders if folder]

@@ -1,0 +1,107 @@
+"""What has ended so far, read from the files that grow while the cases run, and said as it happens."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+from driver import ctest
+from driver.console import Console
+from results.run import ProcessEnd
+
+Key = tuple[str, int]  # case id, attempt
+Exits = dict[Key, ProcessEnd]
+REFRESH = 0.1  # seconds between two states of the line that rewrites itself
+
+
+class Tail:
+    """The whole lines that a growing file has gained since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def lines(self) -> list[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        whole = new[: new.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole.decode(errors="replace").splitlines()
+
+
+class Progress:
+    """`exits` is how the process of each attempt ended, as ctest tells it."""
+
+    def __init__(self, console: Console, events: Path, log: Path, total: int, verbose: bool) -> None:
+        self.exits: Exits = {}
+        self.running: set[Key] = set()
+        self._status: dict[Key, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._console = console
+        self._events = Tail(events)
+        self._log = Tail(log)
+        self._total = total
+        self._verbose = verbose
+        self._shown = 0.0
+        self._quarters = 0
+        self._last = ""  # case heard of
+
+    def look(self) -> None:
+        """Takes in what is new and shows it."""
+        # The log first: a case writes its end event before its process ends, so the event of every
+        # process that the log knows has ended is there when the events are read after it.
+        log = self._log.lines()
+        for line in self._events.lines():
+            self._take_event(line)
+        for line in log:
+            if found := ctest.finished(line):
+                key, end = found
+                self.exits[key] = end
+                status = "timeout" if end.how == "Timeout" else "crashed"
+                self._end(key, status, f"no end was reported; ctest says {end.how}")
+        self._show()
+
+    def _take_event(self, line: str) -> None:
+        if '"outcome"' in line[:40]:
+            return
+        try:
+            event = json.loads(line)
+            key = event["case"], event["attempt"]
+            if event["event"] == "start":
+                self.running.add(key)
+                self._last = key[0]
+            elif event["event"] == "end":
+                where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
+                self._end(key, event["status"], where)
+        except (ValueError, LookupError, TypeError):
+            pass  # results.events counts such lines
+
+    def _end(self, key: Key, status: str, remark: str) -> None:
+        if key in self._status:
+            return
+        self.running.discard(key)
+        self._status[key] = status
+        self._counts[status] += 1
+        if self._verbose or status not in ("pass", "skip"):
+            case, attempt = key
+            again = f" (attempt {attempt})" if attempt > 1 else ""
+            self._console.line(f"{status:8} {case}{again}  {remark}".rstrip())
+
+    def _show(self) -> None:
+        done = len(self._status)
+        if self._console.live:
+            if time.monotonic() - self._shown > REFRESH:
+                self._shown = time.monotonic()
+                self._console.status(f"{self._summary(done)}  {self._last}")
+        elif (quarters := 4 * done // self._total) > self._quarters:
+            self._quarters = quarters
+            self._console.line(self._summary(done))
+
+    def _summary(self, done: int) -> str:
+        passed, skipped = self._counts["pass"], self._counts["skip"]
+        width = len(str(self._total))
+        return f"[{done:{width}}/{self._total}] {passed} passed, {done - passed - skipped} failed, {skipped} skipped"

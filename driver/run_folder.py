@@ -1,0 +1,68 @@
+"""Where a run is kept: RESULTS/ID/ with events.jsonl, run.json, claims.json and ctest.log; `latest` names the last one."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from driver.build import check_writable
+from driver.stop import Stop
+from results import store
+from results.claims import Listing
+from results.run import Run
+
+CLAIMS = "claims.json"
+
+
+class RunFolder:
+    """Raises Stop (2) where nothing can be written."""
+
+    def __init__(self, results: Path) -> None:
+        check_writable(results, "results folder", "--results")
+        self.results = results.absolute()
+        self.started = time.gmtime()
+        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', self.started)}-{os.getpid()}"
+        self.path = self.results / self.id
+        self.events = self.path / "events.jsonl"
+        self.log = self.path / "ctest.log"
+
+    def create(self, claims: dict[str, Any]) -> None:
+        """Keeps the claims beside the answers to them, so that the run can be read when the cases have moved on."""
+        try:
+            self.path.mkdir()
+            self.events.touch()
+            (self.path / CLAIMS).write_text(json.dumps(claims))
+        except OSError as error:
+            shutil.rmtree(self.path, ignore_errors=True)
+            what = f"{self.path} cannot be written ({error.strerror})"
+            raise Stop(f"{what}: free some space or name another with --results DIR") from None
+
+    def save(self, run: Run) -> None:
+        """run.json, and `latest` pointing at it.  Stop (2) when there is no room; the events stay."""
+        try:
+            store.save(run, self.path)
+            link = self.results / f".latest-{os.getpid()}"
+            link.symlink_to(self.id)
+            link.replace(self.results / "latest")
+        except OSError as error:
+            raise Stop(f"the run could not be saved ({error.strerror}): its events are in {self.events}") from None
+
+
+def claims(folder: Path) -> Listing:
+    """The claims that a run was made with; none where its folder does not hold them."""
+    try:
+        return Listing.from_json(json.loads((folder / CLAIMS).read_text()))
+    except (OSError, ValueError):  # Malformed is a ValueError
+        return Listing(claims=(), cases=())
+
+
+def find(results: Path, name: str | None) -> Path:
+    """The run of this id, folder or run.json; the latest without a name.  Stop (2) when there is none."""
+    if name is None:
+        latest = store.latest(results)
+        if latest is None:
+            raise Stop(f"no run is kept in {results} yet: run the suite first, or name a run.json")
+        return latest
+    return next((path for path in (results / name, Path(name)) if path.exists()), Path(name))

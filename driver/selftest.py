@@ -1,0 +1,154 @@
+"""The project's own tests: the list of checks, and their verdict.  A new check is one more entry of CHECKS."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from driver import build, lookup, packages, processes, program
+from driver.arguments import ROOT, Options
+from driver.console import Console
+from driver.stop import Exit, Stop
+from results.claims import gaps
+
+LONGEST = 600  # seconds that one program of a check may take
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the checks find what was built."""
+
+    build: Path
+    jobs: int
+    console: Console
+
+
+@dataclass(frozen=True)
+class Check:
+    """`wrong` answers with all that is wrong as text, "" when nothing is.
+
+    `builds` are the targets that it looks at, `tool` is a command that it needs.
+    """
+
+    name: str
+    wrong: Callable[[Place], str]
+    builds: tuple[str, ...] = ()
+    tool: str | None = None
+
+
+def _cpp_unit(place: Place) -> str:
+    return _said_by(place, [[place.build / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
+
+
+def _cpp_unit_sanitized(place: Place) -> str:
+    folder = place.build / "asan"
+    build.build(folder, "asan", ["portshare_unit"], place.console)
+    return _said_by(place, [[folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
+
+
+def _python_unit(place: Place) -> str:
+    return _said_by(place, [[sys.executable, "-m", "unittest", "discover", "-b", "-s", "selftest/python"]])
+
+
+def _claims(place: Place) -> str:
+    binary = place.build / "portshare_cases"
+    return "\n".join(gaps(program.listing(program.claims(binary), binary), lookup.documents()))
+
+
+def _shellcheck(place: Place) -> str:
+    scripts = [path for path in [*_sources(".sh"), *(ROOT / ".ci").glob("*")] if path.is_file()]
+    return _said_by(place, [["shellcheck", *scripts]])
+
+
+def _clang_format(place: Place) -> str:
+    return _said_by(place, [["clang-format", "--dry-run", "-Werror", *_sources(".cc", ".h")]])
+
+
+def _clang_tidy(place: Place) -> str:
+    entries = json.loads((place.build / "compile_commands.json").read_text())
+    files = sorted({entry["file"] for entry in entries if Path(entry["file"]).suffix == ".cc"})
+    return _said_by(place, [["clang-tidy", "--quiet", "-p", place.build, file] for file in files])
+
+
+CHECKS = (
+    Check("cpp_unit", _cpp_unit, builds=("portshare_unit",)),
+    Check("cpp_unit_sanitized", _cpp_unit_sanitized),
+    Check("python_unit", _python_unit, builds=("portshare_cases", "selftest_fixtures")),
+    Check("claims", _claims, builds=("portshare_cases",)),
+    Check("shellcheck", _shellcheck, tool="shellcheck"),
+    Check("clang_format", _clang_format, tool="clang-format"),
+    # The headers that the build makes are part of what is analysed.
+    Check("clang_tidy", _clang_tidy, builds=("portshare_cases",), tool="clang-tidy"),
+)
+
+
+def self_test(options: Options, console: Console) -> int:
+    """0 when every check passed, 1 when one failed, 2 when a tool is missing for one; Stop when nothing can be built."""
+    globs = options.words or ["*"]
+    chosen = [check for check in CHECKS if any(fnmatchcase(check.name, glob) for glob in globs)]
+    if not chosen:
+        known = ", ".join(check.name for check in CHECKS)
+        raise Stop(f"no check matches {' '.join(globs)!r}; there are: {known}", Exit.NOTHING_SELECTED)
+    packages.demand(console, ["build", "selftest"] if options.install_deps else ["build"], options.install_deps)
+    if targets := sorted({target for check in chosen for target in check.builds}):
+        build.build(options.build_dir, "default", targets, console)
+    place = Place(options.build_dir.absolute(), options.jobs, console)
+
+    counts = {"passed": 0, "FAILED": 0, "skipped": 0}
+    for check in chosen:
+        console.status(f"{check.name} ...")
+        begun = time.monotonic()
+        lacking = check.tool is not None and shutil.which(check.tool) is None
+        wrong = f"needs {check.tool}" if lacking else check.wrong(place)
+        verdict = "skipped" if lacking else "FAILED" if wrong else "passed"
+        counts[verdict] += 1
+        console.line(f"{verdict:8} {check.name:20} {time.monotonic() - begun:6.1f} s  {wrong if lacking else ''}".rstrip())
+        if verdict == "FAILED":
+            console.line(wrong.rstrip())
+    if absent := packages.missing(packages.load(), ["selftest"]):
+        console.remark(packages.advice(absent, packages.manager()))
+    console.line(f"{counts['passed']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
+    if counts["FAILED"]:
+        return Exit.UNEXPECTED_ANSWER
+    return Exit.CANNOT_RUN if counts["skipped"] else Exit.EXPECTED
+
+
+def _said_by(place: Place, commands: Sequence[Sequence[str | Path]]) -> str:
+    """What those of the programs said that did not end with 0; as many at once as there are jobs."""
+
+    def said(command: Sequence[str | Path]) -> str:
+        environment = os.environ | {"PORTSHARE_BUILD": str(place.build)}
+        try:
+            ended = subprocess.run(
+                command, cwd=ROOT, env=environment, timeout=LONGEST, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        except OSError as error:
+            return f"{command[0]}: {error.strerror}\n"
+        except subprocess.TimeoutExpired:
+            return f"{command[0]} did not end within {LONGEST} s\n"
+        return ended.stdout + f"{command[0]} ended with {ended.returncode}\n" if ended.returncode else ""
+
+    pool = ThreadPoolExecutor(place.jobs)
+    try:
+        return "".join(pool.map(said, commands))
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        processes.end_orphans()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _sources(*suffixes: str) -> list[Path]:
+    """The project's files with these suffixes, without hidden and built ones."""
+    tops = [path for path in ROOT.iterdir() if not path.name.startswith((".", "build"))]
+    files = [file for top in tops for file in ([top] if top.is_file() else top.rglob("*"))]
+    return sorted(file for file in files if file.suffix in suffixes)

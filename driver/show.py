@@ -1,0 +1,24 @@
+"""A run, told on the console."""
+
+from pathlib import Path
+
+from driver.console import Console
+from results import report
+from results.claims import Listing
+from results.run import Run
+from results.text import Style
+
+
+def style(console: Console) -> Style:
+    return Style(color=console.color, width=console.width)
+
+
+def show(run: Run, listing: Listing, where: Path, console: Console) -> None:
+    """The table, the skips, the failures in full, the folder of the run, and the counts as the last line."""
+    parts = [
+        report.table(run, style(console)),
+        report.skips(run),
+        report.failures(run, listing, style(console)),
+        f"run: {where}\n",
+    ]
+    console.line("\n".join(["", *filter(None, parts), report.closing(run)]))

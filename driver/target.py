@@ -1,0 +1,37 @@
+"""The kernel that answers, described for the record of the run."""
+
+import gzip
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from kernels import targets
+from results.run import Target
+
+
+def describe(target: targets.Target, facts: dict[str, Any]) -> Target:
+    """`facts` is the answer of the case program to --facts on this target."""
+    kernel = os.uname()
+    return Target(
+        name=target.name,
+        release=kernel.release,
+        version=kernel.version,
+        machine=kernel.machine,
+        config_sha256=_config_sha256(kernel.release),
+        emulates=target.emulates,
+        privilege=str(facts.get("privilege", "none")),
+    )
+
+
+def _config_sha256(release: str) -> str | None:
+    """Of the configuration as text, wherever this kernel shows it; None where it does not."""
+    for path, read in (
+        (Path("/proc/config.gz"), lambda raw: gzip.decompress(raw)),
+        (Path(f"/boot/config-{release}"), lambda raw: raw),
+    ):
+        try:
+            return hashlib.sha256(read(path.read_bytes())).hexdigest()
+        except OSError:
+            continue
+    return None

@@ -1,0 +1,1 @@
+"""A kernel to ask: where it comes from and how the case program reaches it."""

@@ -1,0 +1,87 @@
+"""The command line: what is taken, and the one line that a wrong word is answered with."""
+
+import unittest
+from pathlib import Path
+
+from driver import arguments
+from driver.arguments import parse
+from driver.stop import Exit, Stop
+
+
+class Taken(unittest.TestCase):
+    def test_run_is_the_command_where_none_is_named(self) -> None:
+        self.assertEqual(parse([]).command, "run")
+        self.assertEqual(parse(["udp_*", "--jobs", "3"]).words, ["udp_*"])
+        self.assertEqual(parse(["run", "udp_*"]).words, ["udp_*"])
+
+    def test_results_are_kept_in_the_build_folder(self) -> None:
+        self.assertEqual(parse(["--build-dir", "b"]).results_dir, Path("b/results"))
+        self.assertEqual(parse(["--build-dir", "b", "--results", "r"]).results_dir, Path("r"))
+
+    def test_shuffle_takes_its_seed_only_with_an_equals_sign(self) -> None:
+        self.assertIsNone(parse([]).seed)
+        self.assertEqual(parse(["--shuffle=7"]).seed, 7)
+        bare = parse(["--shuffle", "udp_*"])
+        self.assertIsNotNone(bare.seed)
+        self.assertEqual(bare.words, ["udp_*"])
+
+    def test_labels_add_up(self) -> None:
+        self.assertEqual(parse(["--label", "tcp", "--label", "udp"]).label, ["tcp", "udp"])
+
+    def test_a_report_is_of_one_run_or_the_latest(self) -> None:
+        self.assertEqual(parse(["report"]).words, [])
+        self.assertEqual(parse(["report", "x/run.json"]).words, ["x/run.json"])
+
+    def test_help_is_there_for_each_command(self) -> None:
+        for command in arguments.COMMANDS:
+            self.assertIn("usage: ./run_all.sh", parse([command, "--help"]).help)
+
+    def test_the_examples_of_the_help_are_commands(self) -> None:
+        for line in arguments.EXAMPLES.splitlines():
+            if line.startswith("  ./run_all.sh"):
+                words = line.split("   ")[0].replace("'", "").split()[1:]
+                self.assertEqual(parse(words).help, "", line)
+
+
+class Refused(unittest.TestCase):
+    def assert_stop(self, argv: list[str], *said: str) -> None:
+        with self.assertRaises(Stop) as caught:
+            parse(argv)
+        self.assertEqual(caught.exception.code, Exit.CANNOT_RUN)
+        line = str(caught.exception)
+        self.assertNotIn("\n", line)
+        for part in said:
+            self.assertIn(part, line)
+
+    def test_an_unknown_option_names_the_nearest(self) -> None:
+        self.assert_stop(["--shufle"], "--shufle", "did you mean --shuffle?")
+        self.assert_stop(["--shufle=3"], "unknown option --shufle:")
+        self.assert_stop(["claims", "--jobs=3"], "--jobs")
+
+    def test_an_abbreviated_option_is_unknown(self) -> None:
+        self.assert_stop(["--rep=3"], "--rep")
+
+    def test_a_misspelt_command_names_the_nearest(self) -> None:
+        self.assert_stop(["clams"], "'clams'", "did you mean claims?")
+        self.assert_stop(["explian", "ES-10"], "did you mean explain?")
+
+    def test_a_command_after_options_is_told_its_place(self) -> None:
+        self.assert_stop(["--color", "never", "report"], "./run_all.sh report")
+
+    def test_numbers_are_whole_and_not_too_small(self) -> None:
+        for argv in (["--jobs=0"], ["--repeat=x"], ["--timeout=-1"], ["--shuffle=1.5"], ["--jobs=²"]):
+            self.assert_stop(argv, "whole number")
+
+    def test_an_option_without_its_value(self) -> None:
+        self.assert_stop(["--jobs"], "--jobs")
+
+    def test_explain_wants_one_id(self) -> None:
+        self.assert_stop(["explain"], "ID")
+        self.assert_stop(["explain", "a", "b"], "b")
+
+    def test_one_process_cannot_be_shuffled(self) -> None:
+        self.assert_stop(["--in-one-process", "--shuffle"], "--shuffle")
+
+
+if __name__ == "__main__":
+    unittest.main()

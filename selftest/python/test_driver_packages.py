@@ -1,0 +1,105 @@
+"""The list of packages and the lines that install them."""
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from driver import packages
+from driver.console import Console
+from driver.packages import Package
+from driver.stop import Exit, Stop
+
+GCC = Package("build", "C++ compiler", "g++", "gcc-c++", command=("no-such-c++",))
+NETLINK = Package("build", "netlink", "libnl-3-dev", "libnl3-devel", header="no/such.h")
+ROUTE = Package("build", "links", "libnl-route-3-dev", "libnl3-devel", header="no/such/route.h")
+LINT = Package("selftest", "lint", "shellcheck", "ShellCheck", command=("no-such-lint",))
+UIDMAP = Package("rootless", "uids", "uidmap", "shadow-utils", command=("no-such-map",))
+
+
+class TheList(unittest.TestCase):
+    def test_every_entry_has_one_probe_and_a_known_group(self) -> None:
+        for package in packages.load():
+            probes = [bool(package.command), bool(package.header), bool(package.module)]
+            self.assertEqual(probes.count(True), 1, package)
+            self.assertIn(package.group, ("build", "rootless", "selftest"))
+
+
+class Lines(unittest.TestCase):
+    def test_apt(self) -> None:
+        self.assertEqual(
+            packages.install_command([GCC, NETLINK, ROUTE], "apt"),
+            ["apt-get", "install", "-y", "--no-install-recommends", "g++", "libnl-3-dev", "libnl-route-3-dev"],
+        )
+
+    def test_dnf_names_each_package_once(self) -> None:
+        self.assertEqual(
+            packages.install_command([GCC, NETLINK, ROUTE], "dnf"), ["dnf", "install", "-y", "gcc-c++", "libnl3-devel"]
+        )
+
+    def test_advice_is_one_line_that_can_be_run_as_it_stands(self) -> None:
+        self.assertEqual(
+            packages.advice([GCC], "apt"),
+            "missing: no-such-c++ (C++ compiler); run: sudo apt-get update && sudo apt-get install -y "
+            "--no-install-recommends g++   or: sudo ./run_all.sh --install-deps",
+        )
+        self.assertIn("run: sudo dnf install -y ShellCheck ", packages.advice([LINT], "dnf"))
+        self.assertIn("sudo ./run_all.sh --self-test --install-deps", packages.advice([LINT], "dnf"))
+
+    def test_another_distribution_is_told_what_not_how(self) -> None:
+        self.assertIn("no-such-c++ (C++ compiler)", packages.advice([GCC], None))
+
+
+class Probes(unittest.TestCase):
+    def test_a_header_built_by_hand_counts(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "include", "no").mkdir(parents=True)
+            Path(folder, "include", "no", "such.h").touch()
+            self.assertFalse(NETLINK.present())
+            with mock.patch.dict(os.environ, CMAKE_PREFIX_PATH=folder):
+                self.assertTrue(NETLINK.present())
+            with mock.patch.dict(os.environ, CPATH=f"{folder}/include"):
+                self.assertTrue(NETLINK.present())
+
+    def test_a_command_is_looked_for_in_path(self) -> None:
+        self.assertTrue(Package("build", "", "", "", command=("no-such", "sh")).present())
+        self.assertFalse(GCC.present())
+
+
+class Demand(unittest.TestCase):
+    def setUp(self) -> None:
+        self.installed: list[list[str]] = []
+        for name, value in {
+            "load": lambda: [GCC, LINT, UIDMAP],
+            "manager": lambda: "apt",
+            "_install": lambda console, command, of: self.installed.append(command),
+        }.items():
+            self.enterContext(mock.patch.object(packages, name, value))
+
+    def stop(self, groups: list[str], install: bool, uid: int) -> str:
+        with mock.patch.object(os, "geteuid", lambda: uid), self.assertRaises(Stop) as caught:
+            packages.demand(Console(), groups, install)
+        self.assertEqual(caught.exception.code, Exit.CANNOT_RUN)
+        return str(caught.exception)
+
+    def test_nothing_is_installed_unasked(self) -> None:
+        line = self.stop(["build"], install=False, uid=0)
+        self.assertEqual(self.installed, [])
+        self.assertTrue(line.startswith("missing: no-such-c++"), line)
+        self.assertNotIn("uidmap", line)
+
+    def test_only_root_installs(self) -> None:
+        self.assertIn("needs root", self.stop(["build"], install=True, uid=1000))
+        self.assertEqual(self.installed, [])
+
+    def test_what_is_still_missing_afterwards_ends_the_command(self) -> None:
+        self.assertIn("and yet", self.stop(["build"], install=True, uid=0))
+        self.assertEqual(self.installed[0][-2:], ["g++", "uidmap"])
+
+    def test_other_groups_are_not_demanded(self) -> None:
+        packages.demand(Console(), [], install=False)
+
+
+if __name__ == "__main__":
+    unittest.main()
