@@ -30,7 +30,7 @@ if ! python=$(find_python); then
     install_python || true
   fi
   if ! python=$(find_python); then
-    echo "run_all.sh: no Python 3.11 or newer is here: sudo apt-get install -y python3 (or: sudo dnf install -y python3)" >&2
+    echo "run_all.sh: no Python 3.11 or newer is here: sudo apt-get update && sudo apt-get install -y python3 (or: sudo dnf install -y python3)" >&2
     exit 2
   fi
 fi
