@@ -2,6 +2,7 @@
 
 #include <cap-ng.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/fsuid.h>
@@ -47,8 +48,10 @@ void ReduceTo(const Identity& identity) {
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
                  static_cast<unsigned>(capability));
   }
+  // A user namespace of one uid forbids to drop groups, and no port asks for them.  user_namespaces(7)
+  const int groups = setgroups(0, nullptr) == 0 ? CAPNG_DROP_SUPP_GRP : CAPNG_NO_FLAG;
   const int failed = capng_change_id(static_cast<int>(identity.uid), static_cast<int>(identity.gid),
-                                     static_cast<capng_flags_t>(CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING));
+                                     static_cast<capng_flags_t>(groups | CAPNG_CLEAR_BOUNDING));
   if (failed != 0) throw CannotAsk("capng_change_id: error " + std::to_string(failed));
 }
 
