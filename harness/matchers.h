@@ -7,6 +7,7 @@
 
 #include "harness/journal.h"
 #include "harness/outcome.h"
+#include "harness/traffic.h"
 #include "netns/errno_name.h"
 
 namespace portshare {
@@ -84,6 +85,16 @@ inline auto ReachesOne(int total) {
     int receivers = 0;
     for (const int count : share.counts) receivers += count == total ? 1 : count > 0 ? 2 : 0;
     return share.ok() && receivers == 1;
+  });
+}
+
+// Nothing was lost and the spread is one that an even choice gives by luck: a fair kernel misses this less than once in
+// 1e10 runs.
+inline auto SpreadsEvenly(int total) {
+  return Wants("an even spread of " + std::to_string(total), [total](const Share& share) {
+    int sum = 0;
+    for (const int count : share.counts) sum += count;
+    return share.ok() && sum == total && ChanceOfSpread(share.counts) >= 1e-10;
   });
 }
 
