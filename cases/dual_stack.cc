@@ -122,7 +122,8 @@ CLAIM({.id = "dual_stack.mapped_address_is_the_ipv4_address",
        .says = "An IPv4-mapped address stands for that IPv4 address: ::ffff:127.0.0.1 conflicts where 127.0.0.1 does, "
                "and ::ffff:0.0.0.0 where 0.0.0.0 does.",
        .rows = {"DS-006", "DS-007", "DS-009", "DS-010"},
-       .sources = {Man("ipv6(7), Address format"), Rfc("RFC 4291, section 2.5.5.2"), Kernel("inet_rcv_saddr_equal()")}});
+       .sources = {Man("ipv6(7), Address format"), Rfc("RFC 4291, section 2.5.5.2"),
+                   Kernel("inet_rcv_saddr_equal()")}});
 
 const std::vector<Pair> kMappedIsIpv4 = InBothTransports([](const std::string& prefix, Transport make) {
   return std::vector<Pair>{
@@ -168,8 +169,8 @@ CLAIM({.id = "dual_stack.v6only_binds_no_mapped_address",
        .rows = {"DS-008"},
        .sources = {Man("ipv6(7), IPV6_V6ONLY"), Kernel("__inet6_bind()")}});
 
-CASE(DualStack, V6OnlyBindsNoMappedAddress, Witnesses("dual_stack.v6only_binds_no_mapped_address"),
-     Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
+CASE(DualStack, V6OnlyBindsNoMappedAddress, Witnesses("dual_stack.v6only_binds_no_mapped_address"), Needs(needs::kIpv6),
+     Labels("tcp", "ipv6")) {
   Socket newcomer = Tcp(MappedLoopback()).V6Only().Made();
 
   EXPECT_THAT(newcomer.Bind(port()), FailsWith(EINVAL));
@@ -211,11 +212,12 @@ CASE(DualStack, SysctlTurnsTheDefault, Witnesses("dual_stack.bindv6only_turns_th
   EXPECT_THAT(Tcp(Any4()).Bind(port()), Succeeds());
 }
 
-CLAIM({.id = "dual_stack.accepted_connection_holds_the_ipv4_address",
-       .says = "An IPv4 connection that a dual-stack listener accepted has a mapped local address, and still holds that "
-               "IPv4 address after the listener is closed.",
-       .rows = {"DS-013"},
-       .sources = {Man("ipv6(7), Address format"), Kernel("tcp_v6_syn_recv_sock(), inet_csk_bind_conflict()")}});
+CLAIM(
+    {.id = "dual_stack.accepted_connection_holds_the_ipv4_address",
+     .says = "An IPv4 connection that a dual-stack listener accepted has a mapped local address, and still holds that "
+             "IPv4 address after the listener is closed.",
+     .rows = {"DS-013"},
+     .sources = {Man("ipv6(7), Address format"), Kernel("tcp_v6_syn_recv_sock(), inet_csk_bind_conflict()")}});
 
 CASE(DualStack, AcceptedConnectionHoldsItsIpv4Address,
      Witnesses("dual_stack.accepted_connection_holds_the_ipv4_address"), Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
@@ -238,11 +240,12 @@ CASE(DualStack, Ipv6SocketRefusesAnIpv4SocketAddress, Witnesses("dual_stack.addr
   EXPECT_THAT(Tcp(Any6()).Made().BindTo(Loopback4(), port()), FailsWith(EINVAL));
 }
 
-CLAIM({.id = "dual_stack.streams_on_group_addresses",
-       .says = "A TCP socket may bind an IPv4 multicast or broadcast address, but no IPv6 multicast address (EINVAL); a "
-               "UDP socket may bind either.",
-       .rows = {"DS-019"},
-       .sources = {Man("ip(7), Special and reserved addresses"), Kernel("__inet6_bind(), __inet_bind()")}});
+CLAIM(
+    {.id = "dual_stack.streams_on_group_addresses",
+     .says = "A TCP socket may bind an IPv4 multicast or broadcast address, but no IPv6 multicast address (EINVAL); a "
+             "UDP socket may bind either.",
+     .rows = {"DS-019"},
+     .sources = {Man("ip(7), Address format"), Kernel("__inet6_bind(), __inet_bind()")}});
 
 struct GroupAddress {
   std::string name;
@@ -257,7 +260,8 @@ const std::vector<GroupAddress> kBindableGroups = {
     {"udp_ipv6_multicast", Udp(Address("ff02::1%lo")), Needs(needs::kIpv6)},
 };
 
-MATRIX(DualStack, BindsGroupAddress, GroupAddress, kBindableGroups, Witnesses("dual_stack.streams_on_group_addresses")) {
+MATRIX(DualStack, BindsGroupAddress, GroupAddress, kBindableGroups,
+       Witnesses("dual_stack.streams_on_group_addresses")) {
   EXPECT_THAT(row.newcomer.Bind(port()), Succeeds());
 }
 
@@ -266,11 +270,12 @@ CASE(DualStack, TcpBindsNoIpv6Multicast, Witnesses("dual_stack.streams_on_group_
   EXPECT_THAT(Tcp(Address("ff02::1%lo")).Bind(port()), FailsWith(EINVAL));
 }
 
-CLAIM({.id = "dual_stack.reuseaddr_across_families",
-       .says = "SO_REUSEADDR shares a TCP port between an IPv4 wildcard and a dual-stack one as it does inside a family: "
-               "both may bind, one may listen.",
-       .rows = {"DS-020"},
-       .sources = {Man("socket(7), SO_REUSEADDR"), Kernel("inet_csk_bind_conflict()")}});
+CLAIM(
+    {.id = "dual_stack.reuseaddr_across_families",
+     .says = "SO_REUSEADDR shares a TCP port between an IPv4 wildcard and a dual-stack one as it does inside a family: "
+             "both may bind, one may listen.",
+     .rows = {"DS-020"},
+     .sources = {Man("socket(7), SO_REUSEADDR"), Kernel("inet_csk_bind_conflict()")}});
 
 CASE(DualStack, ReuseaddrLetsOneFamilyListen, Witnesses("dual_stack.reuseaddr_across_families"), Needs(needs::kIpv6),
      Labels("tcp", "ipv6")) {

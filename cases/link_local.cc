@@ -57,8 +57,9 @@ CASE(LinkLocal, BindBindsTheDevice, Witnesses("link_local.bind_binds_the_device"
 }
 
 CLAIM({.id = "link_local.refused_bind_leaves_the_device",
-       .says = "A refused bind to a link-local address leaves the socket bound to the device, so that its next bind holds "
-               "the port on that device only.",
+       .says =
+           "A refused bind to a link-local address leaves the socket bound to the device, so that its next bind holds "
+           "the port on that device only.",
        .rows = {"LL-002", "LL-003"},
        .sources = {Kernel("__inet6_bind()")}});
 
@@ -84,8 +85,8 @@ CASE(LinkLocal, PortInUseLeavesTheDevice, Witnesses("link_local.refused_bind_lea
   EXPECT_THAT(refused.GetDevice(), Is("v0"));
 }
 
-CASE(LinkLocal, WildcardAfterARefusedBindLeavesOtherDevicesFree,
-     Witnesses("link_local.refused_bind_leaves_the_device"), Needs(needs::kIpv6, needs::kVeth), Labels("tcp", "ipv6")) {
+CASE(LinkLocal, WildcardAfterARefusedBindLeavesOtherDevicesFree, Witnesses("link_local.refused_bind_leaves_the_device"),
+     Needs(needs::kIpv6, needs::kVeth), Labels("tcp", "ipv6")) {
   SameAddressOnTwoDevices();
   Socket refused = Tcp(Any6()).Made();
   EXPECT_THAT(refused.BindTo(Address("fe80::77%v0"), port()), FailsWith(EADDRNOTAVAIL));

@@ -28,20 +28,22 @@ CASE(PlaceholderAddress, UdpClientOfAnIpv6PeerHolds127006, Witnesses("placeholde
   EXPECT_THAT(Udp(Any4()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
-CLAIM({.id = "placeholder.tcp_client_holds_the_ipv4_wildcard",
-       .says = "A dual-stack TCP socket that is connected to an IPv6 peer keeps the IPv4 wildcard from its port, whether "
-               "it bound the port or connect(2) chose it.",
-       .rows = {"GHOST-002", "GHOST-004"},
-       .sources = {Kernel("LOOPBACK4_IPV6, inet_csk_get_port()")}});
+CLAIM(
+    {.id = "placeholder.tcp_client_holds_the_ipv4_wildcard",
+     .says = "A dual-stack TCP socket that is connected to an IPv6 peer keeps the IPv4 wildcard from its port, whether "
+             "it bound the port or connect(2) chose it.",
+     .rows = {"GHOST-002", "GHOST-004"},
+     .sources = {Kernel("LOOPBACK4_IPV6, inet_csk_get_port()")}});
 
 CLAIM({.id = "placeholder.tcp_client_leaves_127_0_0_6_free",
        .says = "A dual-stack TCP socket that is connected to an IPv6 peer leaves 127.0.0.6 free.",
        .kernels = "since 6.1; before, 127.0.0.6 is refused",
        .rows = {"GHOST-002", "GHOST-004"},
-       .sources = {Kernel("LOOPBACK4_IPV6, inet_csk_get_port()"), Commit("28044fc1d495 net: Add a bhash2 table hashed by port and address")}});
+       .sources = {Kernel("LOOPBACK4_IPV6, inet_csk_get_port()"),
+                   Commit("28044fc1d495 net: Add a bhash2 table hashed by port and address")}});
 
-CASE(PlaceholderAddress, BoundTcpClientHoldsTheIpv4Wildcard, Witnesses("placeholder.tcp_client_holds_the_ipv4_wildcard"),
-     Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
+CASE(PlaceholderAddress, BoundTcpClientHoldsTheIpv4Wildcard,
+     Witnesses("placeholder.tcp_client_holds_the_ipv4_wildcard"), Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
   const Socket server = Tcp(Loopback6()).Bound(kServer).Listening();
   const Socket client = Tcp(Any6()).DualStack().Bound(port()).ConnectedTo(Loopback6(), kServer);
 
