@@ -55,8 +55,8 @@ MATRIX(UdpConnected, OthersReachTheUnconnectedSocket, Option, kOptions,
 
 CLAIM(
     {.id = "udp.connected.newest_of_one_peer_receives",
-     .says = "Of two UDP sockets that share a port and are connected to one peer, the one bound last gets everything: "
-             "connected sockets are no group.",
+     .says = "Of two UDP sockets that share a port and are connected to one peer, the one that was bound and connected "
+             "last gets everything: connected sockets are no group.",
      .rows = {"UDP-RX-016", "UDP-RX-017", "H4-005"},
      .sources = {Kernel("compute_score(), udp4_lib_lookup2(), udp4_lib_lookup4()")}});
 
