@@ -177,7 +177,8 @@ CLAIM(
      .kernels = "since 5.0",
      .rows = {"UDP-RX-004"},
      .sources = {Kernel("__udp4_lib_lookup(), udp_ehashfn()"),
-                 Commit("4cdeeee9252a net: udp: prefer listeners bound to an address")}});
+                 Commit("4cdeeee9252a net: udp: prefer listeners bound to an address")},
+     .documents = {Truth("TH-04")}});
 
 CASE(UdpReceiver, DestinationAddressDoesNotChooseTheMember,
      Witnesses("udp.reuseport.destination_address_is_not_hashed"), Needs(needs::kReusePort), Labels("udp")) {
