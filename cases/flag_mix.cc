@@ -81,8 +81,9 @@ constexpr Sharing kMixes[] = {Sharing::kNone, Sharing::kReuseAddr, Sharing::kReu
 
 struct Mix {
   std::string name;  // "v4_reuseaddr_beside_both": the newcomer beside the holder
-  SocketSpec holder;
-  SocketSpec newcomer;
+  const Place& place;
+  Sharing newcomer;
+  Sharing holder;
   Answer answer;
   CaseFacts facts = {};
 };
@@ -94,20 +95,28 @@ SocketSpec At(const Address& address, Protocol4And6 protocol, Sharing sharing) {
   return address.family() == AF_INET6 ? spec.DualStack() : spec;
 }
 
+SocketSpec Holder(const Mix& mix, Protocol4And6 protocol) {
+  return At(mix.place.holder, protocol, mix.holder);
+}
+
+SocketSpec Newcomer(const Mix& mix, Protocol4And6 protocol) {
+  return At(mix.place.newcomer, protocol, mix.newcomer);
+}
+
 bool AsksForPort(Sharing sharing) {
   return sharing == Sharing::kReusePort || sharing == Sharing::kBoth;
 }
 
-std::vector<Mix> Mixes(Protocol4And6 protocol, const Table& table) {
+std::vector<Mix> Mixes(const Table& table) {
   std::vector<Mix> mixes;
+  mixes.reserve(kPlaces.size() * 16);
   for (const Place& place : kPlaces) {
     for (const Sharing newcomer : kMixes) {
       for (const Sharing holder : kMixes) {
         CaseFacts facts;
         if (AsksForPort(holder) || AsksForPort(newcomer)) facts.needs.push_back(&needs::kReusePort);
         if (place.name != "v4") facts.needs.push_back(&needs::kIpv6);
-        mixes.push_back({place.name + "_" + Name(newcomer) + "_beside_" + Name(holder),
-                         At(place.holder, protocol, holder), At(place.newcomer, protocol, newcomer),
+        mixes.push_back({place.name + "_" + Name(newcomer) + "_beside_" + Name(holder), place, newcomer, holder,
                          table[static_cast<int>(newcomer)][static_cast<int>(holder)], facts});
       }
     }
@@ -123,12 +132,12 @@ void Expect(const Outcome& bind, Answer answer) {
   }
 }
 
-const std::vector<Mix> kTcpBoundMixes = Mixes(Tcp, kTcpBound);
-const std::vector<Mix> kTcpListeningMixes = Mixes(Tcp, kTcpListening);
-const std::vector<Mix> kUdpMixes = Mixes(Udp, kUdp);
-const std::vector<Mix> kTcpBoundByAnotherMixes = Mixes(Tcp, kTcpBoundByAnother);
-const std::vector<Mix> kTcpListenedByAnotherMixes = Mixes(Tcp, kTcpListenedByAnother);
-const std::vector<Mix> kUdpOfAnotherMixes = Mixes(Udp, kUdpOfAnother);
+const std::vector<Mix> kTcpBoundMixes = Mixes(kTcpBound);
+const std::vector<Mix> kTcpListeningMixes = Mixes(kTcpListening);
+const std::vector<Mix> kUdpMixes = Mixes(kUdp);
+const std::vector<Mix> kTcpBoundByAnotherMixes = Mixes(kTcpBoundByAnother);
+const std::vector<Mix> kTcpListenedByAnotherMixes = Mixes(kTcpListenedByAnother);
+const std::vector<Mix> kUdpOfAnotherMixes = Mixes(kUdpOfAnother);
 
 const char kKernels[] = "all; SO_REUSEPORT since 3.9";
 
@@ -141,9 +150,9 @@ CLAIM({.id = "flags.mix.tcp_bound",
                    Kernel("inet_csk_bind_conflict()")}});
 
 MATRIX(FlagMix, TcpBoundHolder, Mix, kTcpBoundMixes, Witnesses("flags.mix.tcp_bound"), Labels("tcp")) {
-  const Socket holder = row.holder.Bound(port());
+  const Socket holder = Holder(row, Tcp).Bound(port());
 
-  Expect(row.newcomer.Bind(port()), row.answer);
+  Expect(Newcomer(row, Tcp).Bind(port()), row.answer);
 }
 
 CLAIM({.id = "flags.mix.tcp_listening",
@@ -155,9 +164,9 @@ CLAIM({.id = "flags.mix.tcp_listening",
                    Kernel("inet_csk_bind_conflict()")}});
 
 MATRIX(FlagMix, TcpListeningHolder, Mix, kTcpListeningMixes, Witnesses("flags.mix.tcp_listening"), Labels("tcp")) {
-  const Socket holder = row.holder.Bound(port()).Listening();
+  const Socket holder = Holder(row, Tcp).Bound(port()).Listening();
 
-  Expect(row.newcomer.Bind(port()), row.answer);
+  Expect(Newcomer(row, Tcp).Bind(port()), row.answer);
 }
 
 CLAIM(
@@ -168,9 +177,9 @@ CLAIM(
      .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_get_port()")}});
 
 MATRIX(FlagMix, UdpHolder, Mix, kUdpMixes, Witnesses("flags.mix.udp"), Labels("udp")) {
-  const Socket holder = row.holder.Bound(port());
+  const Socket holder = Holder(row, Udp).Bound(port());
 
-  Expect(row.newcomer.Bind(port()), row.answer);
+  Expect(Newcomer(row, Udp).Bind(port()), row.answer);
 }
 
 CLAIM({.id = "flags.mix.tcp_bound_by_another_owner",
@@ -183,9 +192,9 @@ CLAIM({.id = "flags.mix.tcp_bound_by_another_owner",
 
 MATRIX(FlagMix, TcpBoundHolderOfAnotherOwner, Mix, kTcpBoundByAnotherMixes,
        Witnesses("flags.mix.tcp_bound_by_another_owner"), Needs(needs::kSecondOwner), Labels("tcp")) {
-  const Socket holder = row.holder.OwnedBy(Alice()).Bound(port());
+  const Socket holder = Holder(row, Tcp).OwnedBy(Alice()).Bound(port());
 
-  Expect(row.newcomer.OwnedBy(Bob()).Bind(port()), row.answer);
+  Expect(Newcomer(row, Tcp).OwnedBy(Bob()).Bind(port()), row.answer);
 }
 
 CLAIM({.id = "flags.mix.tcp_listened_by_another_owner",
@@ -196,9 +205,9 @@ CLAIM({.id = "flags.mix.tcp_listened_by_another_owner",
 
 MATRIX(FlagMix, TcpListeningHolderOfAnotherOwner, Mix, kTcpListenedByAnotherMixes,
        Witnesses("flags.mix.tcp_listened_by_another_owner"), Needs(needs::kSecondOwner), Labels("tcp")) {
-  const Socket holder = row.holder.OwnedBy(Alice()).Bound(port()).Listening();
+  const Socket holder = Holder(row, Tcp).OwnedBy(Alice()).Bound(port()).Listening();
 
-  Expect(row.newcomer.OwnedBy(Bob()).Bind(port()), row.answer);
+  Expect(Newcomer(row, Tcp).OwnedBy(Bob()).Bind(port()), row.answer);
 }
 
 CLAIM({.id = "flags.mix.udp_of_another_owner",
@@ -209,9 +218,9 @@ CLAIM({.id = "flags.mix.udp_of_another_owner",
 
 MATRIX(FlagMix, UdpHolderOfAnotherOwner, Mix, kUdpOfAnotherMixes, Witnesses("flags.mix.udp_of_another_owner"),
        Needs(needs::kSecondOwner), Labels("udp")) {
-  const Socket holder = row.holder.OwnedBy(Alice()).Bound(port());
+  const Socket holder = Holder(row, Udp).OwnedBy(Alice()).Bound(port());
 
-  Expect(row.newcomer.OwnedBy(Bob()).Bind(port()), row.answer);
+  Expect(Newcomer(row, Udp).OwnedBy(Bob()).Bind(port()), row.answer);
 }
 
 CLAIM({.id = "flags.reuseport_leaves_reuseaddr",

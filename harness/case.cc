@@ -62,15 +62,19 @@ const std::vector<Claim>& Claims() {
   return MutableClaims();
 }
 
-bool AddCase(const char* file, int line, const std::string& suite, const std::string& name,
-             const std::vector<CaseFacts>& facts) {
-  CaseRecord record{SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, file, line, {}};
+CaseFacts Merged(const std::vector<CaseFacts>& facts) {
+  CaseFacts all;
   for (const CaseFacts& some : facts) {
-    Append(record.facts.claims, some.claims);
-    Append(record.facts.needs, some.needs);
-    Append(record.facts.labels, some.labels);
+    Append(all.claims, some.claims);
+    Append(all.needs, some.needs);
+    Append(all.labels, some.labels);
   }
-  MutableCases().push_back(std::move(record));
+  return all;
+}
+
+bool AddCase(const char* file, int line, const std::string& suite, const std::string& name, CaseFacts facts) {
+  MutableCases().push_back(
+      {SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, file, line, std::move(facts)});
   return true;
 }
 

@@ -47,8 +47,9 @@ struct CaseRecord {
 };
 
 const std::vector<CaseRecord>& Cases();
-bool AddCase(const char* file, int line, const std::string& suite, const std::string& name,
-             const std::vector<CaseFacts>& facts);
+bool AddCase(const char* file, int line, const std::string& suite, const std::string& name, CaseFacts facts);
+// All that several declarations say.
+CaseFacts Merged(const std::vector<CaseFacts>& facts);
 // The case that GoogleTest knows under `test` ("Suite.Name"); null for a test that is no case.
 const CaseRecord* FindCase(const std::string& test);
 
@@ -76,20 +77,23 @@ template <typename Test>
 bool RegisterCase(const char* file, int line, const std::string& suite, const std::string& name,
                   const std::vector<CaseFacts>& facts) {
   testing::RegisterTest(suite.c_str(), name.c_str(), nullptr, nullptr, file, line, []() -> Case* { return new Test; });
-  return AddCase(file, line, suite, name, facts);
+  return AddCase(file, line, suite, name, Merged(facts));
 }
 
 // The same for each row of a matrix.  A row is a struct with a `name` in snake case; it may have `facts` of its own.
 template <typename Test, typename Row>
 bool RegisterRows(const char* file, int line, const std::string& suite, const std::string& name,
                   const std::vector<Row>& rows, const std::vector<CaseFacts>& facts) {
+  const CaseFacts common = Merged(facts);
   for (const Row& row : rows) {
     const std::string full_name = name + "/" + row.name;
-    std::vector<CaseFacts> all = facts;
-    if constexpr (requires { row.facts; }) all.push_back(row.facts);
     testing::RegisterTest(suite.c_str(), full_name.c_str(), nullptr, nullptr, file, line,
                           [&row]() -> Case* { return new Test(row); });
-    AddCase(file, line, suite, full_name, all);
+    if constexpr (requires { row.facts; }) {
+      AddCase(file, line, suite, full_name, Merged({common, row.facts}));
+    } else {
+      AddCase(file, line, suite, full_name, common);
+    }
   }
   return true;
 }
