@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "harness/owner.h"
 #include "netns/cannot_ask.h"
 
 namespace portshare {
@@ -22,12 +23,21 @@ void EmulateLinux38() {
   if (filter == nullptr) throw CannotAsk("seccomp_init failed");
   // no_new_privs would forbid the setuid mappers of a user namespace; the process has CAP_SYS_ADMIN in its own instead.
   Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0), "leave no_new_privs alone");
+  // The emulation speaks for the native calls; without this, libseccomp would kill whoever makes one of another ABI.
+  Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW), "let other ABIs pass");
   for (const int call : {SCMP_SYS(setsockopt), SCMP_SYS(getsockopt)}) {
     Check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOPROTOOPT), call, 2, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
                            SCMP_A2(SCMP_CMP_EQ, SO_REUSEPORT)),
           "add a rule");
   }
   Check(seccomp_load(filter.get()), "load the filter");
+}
+
+std::vector<Outcome> OnLinux38(const std::function<std::vector<Outcome>()>& ask) {
+  return InAnotherProcess("a program on Linux 3.8", [&] {
+    EmulateLinux38();
+    return ask();
+  });
 }
 
 }  // namespace portshare

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
+
+#include "harness/outcome.h"
 
 namespace portshare {
 
@@ -8,5 +12,8 @@ namespace portshare {
 // ENOPROTOOPT, as Linux before 3.9 does, and SO_REUSEADDR works as before.  seccomp(2) through libseccomp; children
 // inherit it.  Throws CannotAsk.
 void EmulateLinux38();
+
+// Runs `ask` in a child process that meets such a kernel; this process goes on as before.  InAnotherProcess()
+std::vector<Outcome> OnLinux38(const std::function<std::vector<Outcome>()>& ask);
 
 }  // namespace portshare

@@ -19,6 +19,7 @@
 
 #include "harness/deadline.h"
 #include "harness/journal.h"
+#include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
 
@@ -95,6 +96,8 @@ Json Said(const std::string& who, const std::function<std::vector<Outcome>()>& a
     for (const Outcome& outcome : ask()) {
       said["outcomes"].push_back({outcome.step, outcome.error, outcome.answer, outcome.row});
     }
+  } catch (const UnexpectedAnswer&) {
+    said["refused"] = true;
   } catch (const std::exception& failure) {
     said["error"] = failure.what();
   }
@@ -114,45 +117,6 @@ std::string ReadAll(int pipe) {
     text.append(block, static_cast<size_t>(length));
   }
   throw CannotAsk("a child process said nothing for " + std::to_string(kStepLimit.count()) + " ms");
-}
-
-std::vector<Outcome> Fork(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
-  const Descriptor read_end(ends[0]);
-  Descriptor write_end(ends[1]);
-  const pid_t child = fork();
-  if (child < 0) throw CannotAsk("fork", errno);
-  if (child == 0) {
-    const std::string said = Said(who, ask).dump(-1, ' ', false, Json::error_handler_t::replace);
-    const ssize_t written = write(write_end.number(), said.data(), said.size());
-    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
-  }
-  write_end.Close();
-  std::string text;
-  try {
-    text = ReadAll(read_end.number());
-  } catch (const CannotAsk&) {
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    throw;
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  const Json said = Json::parse(text, nullptr, false);
-  if (said.is_discarded()) throw CannotAsk("a child process as " + who + " died before it answered");
-  // A probe that asked nothing leaves nothing in the story.
-  if (said["lines"].size() > 1) {
-    for (const auto& line : said["lines"]) Journal::Get().Note(line.get<std::string>());
-    Journal::Get().SkipNames(said["names"].get<int>());
-  }
-  if (said.contains("error")) throw CannotAsk("as " + who + ": " + said["error"].get<std::string>());
-  std::vector<Outcome> outcomes;
-  for (const auto& fields : said["outcomes"]) {
-    outcomes.push_back(
-        {fields[0].get<std::string>(), fields[1].get<int>(), fields[2].get<std::string>(), fields[3].get<int>()});
-  }
-  return outcomes;
 }
 
 }  // namespace
@@ -184,8 +148,48 @@ AsFileOwner::~AsFileOwner() {
   SetFileOwner(before_);
 }
 
+std::vector<Outcome> InAnotherProcess(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
+  const Descriptor read_end(ends[0]);
+  Descriptor write_end(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) throw CannotAsk("fork", errno);
+  if (child == 0) {
+    const std::string said = Said(who, ask).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const ssize_t written = write(write_end.number(), said.data(), said.size());
+    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  write_end.Close();
+  std::string text;
+  try {
+    text = ReadAll(read_end.number());
+  } catch (const CannotAsk&) {
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    throw;
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  const Json said = Json::parse(text, nullptr, false);
+  if (said.is_discarded()) throw CannotAsk("a child process as " + who + " died before it answered");
+  // A probe that asked nothing leaves nothing in the story.
+  if (said["lines"].size() > 1) {
+    for (const auto& line : said["lines"]) Journal::Get().Note(line.get<std::string>());
+    Journal::Get().SkipNames(said["names"].get<int>());
+  }
+  if (said.contains("error")) throw CannotAsk("as " + who + ": " + said["error"].get<std::string>());
+  if (said.contains("refused")) throw UnexpectedAnswer();
+  std::vector<Outcome> outcomes;
+  for (const auto& fields : said["outcomes"]) {
+    outcomes.push_back(
+        {fields[0].get<std::string>(), fields[1].get<int>(), fields[2].get<std::string>(), fields[3].get<int>()});
+  }
+  return outcomes;
+}
+
 std::vector<Outcome> InChild(const Identity& identity, const std::function<std::vector<Outcome>()>& ask) {
-  return Fork("uid " + std::to_string(identity.uid), [&] {
+  return InAnotherProcess("uid " + std::to_string(identity.uid), [&] {
     ReduceTo(identity);
     Verify(identity);
     return ask();
@@ -193,7 +197,7 @@ std::vector<Outcome> InChild(const Identity& identity, const std::function<std::
 }
 
 std::vector<Outcome> InUserNamespaceOf(const Owner& owner, const std::function<std::vector<Outcome>()>& ask) {
-  return Fork("uid 0 of a user namespace of " + owner.name, [&] {
+  return InAnotherProcess("uid 0 of a user namespace of " + owner.name, [&] {
     EnterUserNamespaceOf(owner);
     return ask();
   });

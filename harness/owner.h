@@ -57,8 +57,12 @@ struct Identity {
   std::vector<int> capabilities;
 };
 
-// Runs `ask` in a child process that libcap-ng reduced to `identity`, verified in the child before anything is asked.
-// The child's steps join this case's journal.  Throws CannotAsk when the child could not be made, reduced or heard.
+// Runs `ask` in a child process, which the story names as `who` ("in a child process as `who`").  The child's steps
+// join this case's journal; a refusal that ends the child's steps ends the case.  Throws CannotAsk when the child could
+// not be made or heard.
+std::vector<Outcome> InAnotherProcess(const std::string& who, const std::function<std::vector<Outcome>()>& ask);
+
+// The same in a child that libcap-ng reduced to `identity`, verified in the child before anything is asked.
 std::vector<Outcome> InChild(const Identity& identity, const std::function<std::vector<Outcome>()>& ask);
 
 // The same in a child that is uid 0 of a user namespace of its own, mapped to `owner` outside.  user_namespaces(7)
