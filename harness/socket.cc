@@ -7,9 +7,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "harness/deadline.h"
@@ -80,7 +82,7 @@ std::string SocketSpec::text() const {
   return text;
 }
 
-Socket SocketSpec::Made() const {
+Descriptor SocketSpec::Opened() const {
   const auto make = [this] {
     const int family = protocol_.family != 0 ? protocol_.family : address_->family();
     return Descriptor(socket(family, protocol_.type | SOCK_CLOEXEC, protocol_.number));
@@ -95,19 +97,23 @@ Socket SocketSpec::Made() const {
   if (!descriptor.open()) throw CannotAsk("socket: " + text(), errno);
   const timeval limit = StepLimit();
   setsockopt(descriptor.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  Socket made(std::move(descriptor), Journal::Get().NextName(), *this);
+  for (const auto& [option, value] : options_) {
+    if (setsockopt(descriptor.number(), option.level, option.number, &value, sizeof value) != 0) {
+      throw CannotAsk("setsockopt " + std::string(option.word) + " on " + text(), errno);
+    }
+  }
+  if (!device_.empty() && setsockopt(descriptor.number(), SOL_SOCKET, SO_BINDTODEVICE, device_.c_str(),
+                                     static_cast<socklen_t>(device_.size())) != 0) {
+    throw CannotAsk("SO_BINDTODEVICE " + device_ + " on " + text(), errno);
+  }
+  return descriptor;
+}
+
+Socket SocketSpec::Made() const {
+  Socket made(Opened(), Journal::Get().NextName(), *this);
   struct stat status {};
   fstat(made.descriptor(), &status);
   Journal::Get().Note(made.name() + ": " + text() + " owner=" + std::to_string(status.st_uid));
-  for (const auto& [option, value] : options_) {
-    if (setsockopt(made.descriptor(), option.level, option.number, &value, sizeof value) != 0) {
-      throw CannotAsk("setsockopt " + std::string(option.word) + " on " + made.name(), errno);
-    }
-  }
-  if (!device_.empty() && setsockopt(made.descriptor(), SOL_SOCKET, SO_BINDTODEVICE, device_.c_str(),
-                                     static_cast<socklen_t>(device_.size())) != 0) {
-    throw CannotAsk("SO_BINDTODEVICE " + device_ + " on " + made.name(), errno);
-  }
   return made;
 }
 
@@ -132,6 +138,9 @@ SocketSpec Mptcp(const Address& address) {
 }
 SocketSpec UdpLite(const Address& address) {
   return {{"udplite", SOCK_DGRAM, IPPROTO_UDPLITE}, address};
+}
+SocketSpec Sctp(const Address& address) {
+  return {{"sctp", SOCK_STREAM, IPPROTO_SCTP}, address};
 }
 SocketSpec Raw(const Address& address) {
   return {{"raw", SOCK_RAW, IPPROTO_UDP}, address};
@@ -194,6 +203,15 @@ Outcome Socket::Bind(uint16_t port) {
 Outcome Socket::BindTo(const Address& address, uint16_t port) {
   const SocketAddress local(address, port);
   return Did("bind " + name_ + " " + address.text(port), bind(descriptor(), local.get(), local.length));
+}
+
+Outcome Socket::BindToName(const std::string& name) {
+  sockaddr_un local{};
+  local.sun_family = AF_UNIX;
+  // The byte before an abstract name is zero, and its length ends it.
+  name.copy(local.sun_path + 1, sizeof local.sun_path - 1);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return Did("bind " + name_ + " @" + name, bind(descriptor(), reinterpret_cast<const sockaddr*>(&local), length));
 }
 
 Outcome Socket::Listen(int backlog) {

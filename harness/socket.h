@@ -54,8 +54,11 @@ class SocketSpec {
 
  private:
   friend class Socket;
+  friend class Crowd;
   // "tcp 127.0.0.1 reuseaddr device=v0"
   std::string text() const;
+  // The socket with its options and device.  Throws CannotAsk.
+  Descriptor Opened() const;
 
   Protocol protocol_;
   std::optional<Address> address_;
@@ -68,6 +71,7 @@ SocketSpec Tcp(const Address& address);
 SocketSpec Udp(const Address& address);
 SocketSpec Mptcp(const Address& address);
 SocketSpec UdpLite(const Address& address);
+SocketSpec Sctp(const Address& address);  // one-to-one, sctp(7)
 SocketSpec Raw(const Address& address);   // IPPROTO_UDP
 SocketSpec Ping(const Address& address);  // icmp(7)
 // A socket of another family, without an address: unix(7), vsock(7), packet(7).
@@ -92,6 +96,8 @@ class Socket {
 
   Outcome Bind(uint16_t port);
   Outcome BindTo(const Address& address, uint16_t port);
+  // A name in the abstract namespace, which belongs to the network namespace.  unix(7)
+  Outcome BindToName(const std::string& name);
   Outcome Listen(int backlog = 1024);
   // ETIMEDOUT when nobody answered within the step limit.
   Outcome Connect(const Address& address, uint16_t port);
