@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <fstream>
 
+#include "harness/emulate.h"
+#include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
 #include "harness/socket.h"
@@ -56,6 +58,35 @@ Missing MayBecome(const Owner& owner) {
     return std::nullopt;
   } catch (const CannotAsk& refusal) {
     return std::string("only one uid is at hand: ") + refusal.what();
+  }
+}
+
+// 33000 sockets in processes of at least 1000 each, at some 5 KB of memory a socket.
+Missing RoomForManySockets() {
+  constexpr long kSockets = 33000;
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < 1024) return "only " + std::to_string(limit.rlim_max) + " open files a process are allowed here";
+  long open = 0, unused = 0, most = 0;
+  if (std::ifstream("/proc/sys/fs/file-nr") >> open >> unused >> most && most - open < kSockets) {
+    return "only " + std::to_string(most - open) + " more open files are allowed on this machine";
+  }
+  std::ifstream memory("/proc/meminfo");
+  for (std::string word; memory >> word;) {
+    long kilobytes = 0;
+    if (word == "MemAvailable:" && memory >> kilobytes && kilobytes < 5 * kSockets) {
+      return "only " + std::to_string(kilobytes / 1024) + " MB of memory are free";
+    }
+  }
+  return std::nullopt;
+}
+
+Missing FiltersCalls() {
+  try {
+    OnLinux38([] { return std::vector<Outcome>(); });
+    return std::nullopt;
+  } catch (const CannotAsk& refusal) {
+    return refusal.what();
   }
 }
 
@@ -110,13 +141,14 @@ const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 o
                         if (ReadSysctl("ipv4/tcp_migrate_req")) return Missing();
                         return Missing("this kernel has no net.ipv4.tcp_migrate_req");
                       }};
-const Need kManyDescriptors{"many_descriptors", "no_many_descriptors", "raise the hard limit: ulimit -Hn 40000", [] {
-                              rlimit limit{};
-                              getrlimit(RLIMIT_NOFILE, &limit);
-                              limit.rlim_cur = limit.rlim_max = std::max<rlim_t>(limit.rlim_max, 40000);
-                              if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return Missing();
-                              return Missing("40000 open files are not allowed here");
-                            }};
+const Need kManySockets{"many_sockets", "no_many_sockets",
+                        "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",
+                        RoomForManySockets};
+const Need kSeccomp{"seccomp", "no_seccomp", "build the kernel with CONFIG_SECCOMP_FILTER", FiltersCalls};
+const Need kI386{"i386", "no_i386", "ask an x86-64 kernel with CONFIG_IA32_EMULATION", [] {
+                   if (i386::Answers()) return Missing();
+                   return Missing("this kernel answers no i386 system calls");
+                 }};
 const Need kPython{"python3", "no_python3", "install python3", [] {
                      if (access("/usr/bin/python3", X_OK) == 0) return Missing();
                      return Missing("there is no /usr/bin/python3");
@@ -126,9 +158,10 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {
-      &kNamespace, &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,   &kVeth,      &kDummy,           &kVrf,
-      &kMptcp,     &kUdpLite,   &kSctp,        &kVsock,         &kRepair, &kMigration, &kManyDescriptors, &kPython};
+  static const std::vector<const Need*> all = {&kNamespace, &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,
+                                               &kVeth,      &kDummy,     &kVrf,         &kMptcp,         &kUdpLite,
+                                               &kSctp,      &kVsock,     &kRepair,      &kMigration,     &kManySockets,
+                                               &kSeccomp,   &kI386,      &kPython};
   return all;
 }
 

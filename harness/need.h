@@ -31,7 +31,9 @@ extern const Need kSctp;
 extern const Need kVsock;
 extern const Need kRepair;
 extern const Need kMigration;
-extern const Need kManyDescriptors;
+extern const Need kManySockets;
+extern const Need kSeccomp;
+extern const Need kI386;
 extern const Need kPython;
 }  // namespace needs
 

@@ -38,21 +38,31 @@ std::string Joined(const std::vector<int>& counts) {
   return text;
 }
 
-// Empties the queues until `expected` arrived or the step limit passed; with 0 expected, once.
-std::vector<int> Collect(std::initializer_list<Socket*> sockets, const Queue& take, int expected) {
+// Counts until `expected` arrived or the step limit passed; with 0 expected, once.  `count` tells all so far.
+std::vector<int> Await(const std::function<std::vector<int>()>& count, int expected) {
   AwaitDelivery();
-  std::vector<int> counts(sockets.size());
   const auto deadline = std::chrono::steady_clock::now() + kStepLimit;
-  do {
-    size_t index = 0;
-    for (const Socket* socket : sockets) {
-      while (take(socket->descriptor())) ++counts[index];
-      ++index;
-    }
-    if (std::accumulate(counts.begin(), counts.end(), 0) >= expected) break;
+  std::vector<int> counts = count();
+  while (std::accumulate(counts.begin(), counts.end(), 0) < expected && std::chrono::steady_clock::now() < deadline) {
     poll(nullptr, 0, 1);
-  } while (std::chrono::steady_clock::now() < deadline);
+    counts = count();
+  }
   return counts;
+}
+
+// Empties the queues.
+std::vector<int> Collect(std::initializer_list<Socket*> sockets, const Queue& take, int expected) {
+  std::vector<int> counts(sockets.size());
+  return Await(
+      [&] {
+        size_t index = 0;
+        for (const Socket* socket : sockets) {
+          while (take(socket->descriptor())) ++counts[index];
+          ++index;
+        }
+        return counts;
+      },
+      expected);
 }
 
 std::string Names(std::initializer_list<Socket*> sockets) {
@@ -61,10 +71,9 @@ std::string Names(std::initializer_list<Socket*> sockets) {
   return names;
 }
 
-Share Spread(std::initializer_list<Socket*> sockets, const std::string& what, const std::vector<int>& counts,
-             int error) {
+Share Spread(const std::string& over, const std::string& what, const std::vector<int>& counts, int error) {
   Share share;
-  share.step = what + " over " + Names(sockets);
+  share.step = what + " over " + over;
   share.error = error;
   share.answer = Joined(counts);
   share.counts = counts;
@@ -79,6 +88,21 @@ Descriptor Client(const Address& to, int type) {
   limit.tv_sec = kStepLimit.count() / 1000;
   setsockopt(client.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return client;
+}
+
+Share Connections(const std::string& over, int count, const Address& to, uint16_t port,
+                  const std::function<std::vector<int>(int)>& collect) {
+  const std::string step = std::to_string(count) + " connections to " + to.text(port);
+  Journal::Get().Asking(step);
+  const SocketAddress peer(to, port);
+  std::vector<Descriptor> clients;
+  int error = 0;
+  for (int client = 0; client < count && error == 0; ++client) {
+    clients.push_back(Client(to, SOCK_STREAM));
+    if (connect(clients.back().number(), peer.get(), peer.length) != 0)
+      error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+  }
+  return Spread(over, step, collect(error == 0 ? count : 0), error);
 }
 
 }  // namespace
@@ -110,17 +134,13 @@ int EnoughToReach(int members) {
 }
 
 Share ConnectionsOver(std::initializer_list<Socket*> listeners, int count, const Address& to, uint16_t port) {
-  const std::string step = std::to_string(count) + " connections to " + to.text(port);
-  Journal::Get().Asking(step);
-  const SocketAddress peer(to, port);
-  std::vector<Descriptor> clients;
-  int error = 0;
-  for (int client = 0; client < count && error == 0; ++client) {
-    clients.push_back(Client(to, SOCK_STREAM));
-    if (connect(clients.back().number(), peer.get(), peer.length) != 0)
-      error = errno == EINPROGRESS ? ETIMEDOUT : errno;
-  }
-  return Spread(listeners, step, Collect(listeners, TakeConnection, error == 0 ? count : 0), error);
+  return Connections(Names(listeners), count, to, port,
+                     [&](int expected) { return Collect(listeners, TakeConnection, expected); });
+}
+
+Share ConnectionsOver(Crowd& crowd, int count, const Address& to, uint16_t port) {
+  return Connections(std::to_string(crowd.processes()) + " processes", count, to, port,
+                     [&](int expected) { return Await([&] { return crowd.Accepted(); }, expected); });
 }
 
 Share DatagramsOver(std::initializer_list<Socket*> receivers, int count, const Address& to, uint16_t port) {
@@ -133,15 +153,15 @@ Share DatagramsOver(std::initializer_list<Socket*> receivers, int count, const A
     clients.push_back(Client(to, SOCK_DGRAM));
     if (sendto(clients.back().number(), "x", 1, 0, peer.get(), peer.length) != 1) error = errno;
   }
-  return Spread(receivers, step, Collect(receivers, TakeDatagram, error == 0 ? count : 0), error);
+  return Spread(Names(receivers), step, Collect(receivers, TakeDatagram, error == 0 ? count : 0), error);
 }
 
 Share QueuedDatagrams(std::initializer_list<Socket*> receivers) {
-  return Spread(receivers, "datagrams queued", Collect(receivers, TakeDatagram, 0), 0);
+  return Spread(Names(receivers), "datagrams queued", Collect(receivers, TakeDatagram, 0), 0);
 }
 
 Share QueuedConnections(std::initializer_list<Socket*> listeners) {
-  return Spread(listeners, "connections queued", Collect(listeners, TakeConnection, 0), 0);
+  return Spread(Names(listeners), "connections queued", Collect(listeners, TakeConnection, 0), 0);
 }
 
 double ChanceOfSpread(const std::vector<int>& counts) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "harness/address.h"
+#include "harness/crowd.h"
 #include "harness/socket.h"
 
 namespace portshare {
@@ -23,6 +24,8 @@ int EnoughToReach(int members);
 // `count` connections from different ports; all must be accepted by `listeners`, and the connections end again.  A
 // refused connection is the outcome's error.
 Share ConnectionsOver(std::initializer_list<Socket*> listeners, int count, const Address& to, uint16_t port);
+// The same with the processes of a crowd that listens.
+Share ConnectionsOver(Crowd& crowd, int count, const Address& to, uint16_t port);
 // The same with datagrams.
 Share DatagramsOver(std::initializer_list<Socket*> receivers, int count, const Address& to, uint16_t port);
 
