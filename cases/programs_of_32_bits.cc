@@ -1,0 +1,77 @@
+// Do 32-bit programs share ports as 64-bit ones do, and with them?
+#include "harness/case.h"
+#include "harness/i386.h"
+#include "harness/matchers.h"
+#include "harness/socket.h"
+#include "harness/traffic.h"
+
+namespace portshare {
+namespace {
+
+using ProgramsOf32Bits = Case;
+
+CLAIM({.id = "i386.same_option",
+       .says = "For the i386 system calls of an x86-64 kernel both options are the same as for its own.",
+       .rows = {"COMPAT-001"},
+       .sources = {Kernel("arch/x86/entry/syscalls/syscall_32.tbl"), Kernel("sk_setsockopt()")}});
+
+struct OneOption {
+  std::string name;
+  Option option;
+  CaseFacts facts = {};
+};
+
+const std::vector<OneOption> kBothOptions = {
+    {"reuseaddr", so::kReuseAddr, Needs(needs::kI386)},
+    {"reuseport", so::kReusePort, Needs(needs::kReusePort, needs::kI386)},
+};
+
+MATRIX(ProgramsOf32Bits, SetWhatTheOthersRead, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+  Socket socket = Tcp(Loopback4()).Made();
+
+  EXPECT_THAT(i386::Set(socket, row.option), Succeeds());
+  EXPECT_THAT(socket.Get(row.option), Is(1));
+}
+
+MATRIX(ProgramsOf32Bits, ReadWhatTheOthersSet, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+  const Socket socket = Tcp(Loopback4()).Set(row.option).Made();
+
+  EXPECT_THAT(i386::Get(socket, row.option), Is(1));
+}
+
+CLAIM({.id = "i386.same_errors",
+       .says = "The i386 system calls refuse a short or negative length with EINVAL and a null pointer with EFAULT.",
+       .rows = {"COMPAT-001"},
+       .sources = {Man("setsockopt(2), ERRORS"), Kernel("do_sock_setsockopt()")}});
+
+MATRIX(ProgramsOf32Bits, MeetTheSameErrors, OneOption, kBothOptions, Witnesses("i386.same_errors")) {
+  const Socket socket = Tcp(Loopback4()).Made();
+  const int on = 1;
+
+  EXPECT_THAT(i386::Set(socket, row.option, &on, 3), FailsWith(EINVAL));
+  EXPECT_THAT(i386::Set(socket, row.option, &on, static_cast<socklen_t>(-1)), FailsWith(EINVAL));
+  EXPECT_THAT(i386::Set(socket, row.option, nullptr, sizeof on), FailsWith(EFAULT));
+}
+
+CLAIM({.id = "i386.one_group_with_the_others",
+       .says = "A socket that was bound and listens through the i386 system calls shares a port, and its connections, "
+               "with one of the kernel's own.",
+       .kernels = "since 3.9",
+       .rows = {"COMPAT-001"},
+       .sources = {Kernel("reuseport_add_sock()")}});
+
+CASE(ProgramsOf32Bits, ShareConnectionsWithTheOthers, Witnesses("i386.one_group_with_the_others"),
+     Needs(needs::kReusePort, needs::kI386)) {
+  Socket holder = Tcp(Loopback4()).ReusePort().Bound(port()).Listening();
+  Socket newcomer = Tcp(Loopback4()).Made();
+
+  EXPECT_THAT(i386::Bind(newcomer, Loopback4(), port()), FailsWith(EADDRINUSE));
+  EXPECT_THAT(i386::Set(newcomer, so::kReusePort), Succeeds());
+  EXPECT_THAT(i386::Bind(newcomer, Loopback4(), port()), Succeeds());
+  EXPECT_THAT(i386::Listen(newcomer), Succeeds());
+  EXPECT_THAT(ConnectionsOver({&holder, &newcomer}, EnoughToReach(2), Loopback4(), port()),
+              ReachesEach(EnoughToReach(2)));
+}
+
+}  // namespace
+}  // namespace portshare
