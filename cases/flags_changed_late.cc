@@ -35,7 +35,9 @@ MATRIX(FlagsChangedLate, AcceptedWhileBound, OneOption, kBothOptions, Witnesses(
   Socket holder = kTcp.Bound(port());
 
   EXPECT_THAT(holder.Set(row.option, 1), Succeeds());
+  EXPECT_THAT(holder.Get(row.option), Is(1));
   EXPECT_THAT(holder.Set(row.option, 0), Succeeds());
+  EXPECT_THAT(holder.Get(row.option), Is(0));
 }
 
 MATRIX(FlagsChangedLate, AcceptedWhileListening, OneOption, kBothOptions,
@@ -43,7 +45,9 @@ MATRIX(FlagsChangedLate, AcceptedWhileListening, OneOption, kBothOptions,
   Socket holder = kTcp.Bound(port()).Listening();
 
   EXPECT_THAT(holder.Set(row.option, 1), Succeeds());
+  EXPECT_THAT(holder.Get(row.option), Is(1));
   EXPECT_THAT(holder.Set(row.option, 0), Succeeds());
+  EXPECT_THAT(holder.Get(row.option), Is(0));
 }
 
 MATRIX(FlagsChangedLate, AcceptedWhileConnected, OneOption, kBothOptions,
@@ -52,8 +56,10 @@ MATRIX(FlagsChangedLate, AcceptedWhileConnected, OneOption, kBothOptions,
   Connection connection = Established(listener, Loopback4(), port());
 
   EXPECT_THAT(connection.client.Set(row.option, 1), Succeeds());
+  EXPECT_THAT(connection.client.Get(row.option), Is(1));
   EXPECT_THAT(connection.server.Set(row.option, 1), Succeeds());
   EXPECT_THAT(connection.server.Set(row.option, 0), Succeeds());
+  EXPECT_THAT(connection.server.Get(row.option), Is(0));
 }
 
 MATRIX(FlagsChangedLate, AcceptedWhileThePortIsShared, OneOption, kBothOptions,

@@ -123,7 +123,7 @@ CASE(OptionOnOtherSockets, APingSocketTakesPortSharing, Witnesses("reuseport.acc
 
 CLAIM({.id = "mptcp.stores_both_options",
        .says = "An MPTCP socket stores both options and gives them back.",
-       .kernels = "since 5.11",
+       .kernels = "since 6.1; no older one was asked",
        .rows = {"OPT-012"},
        .sources = {Kernel("mptcp_setsockopt_sol_socket()")}});
 

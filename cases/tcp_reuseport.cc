@@ -90,7 +90,7 @@ CASE(TcpReuseport, AListenerMayAskLateAndSharesItsConnections, Witnesses("tcp.re
 CLAIM(
     {.id = "tcp.bind.to_an_address_not_an_interface",
      .says = "A socket is bound to an address: two addresses of one interface give one port twice, without any option.",
-     .sources = {Man("ip(7), bind(2)"), Kernel("inet_rcv_saddr_equal()")},
+     .sources = {Man("ip(7), Address format"), Kernel("inet_rcv_saddr_equal()")},
      .documents = {Truth("EN-03")}});
 
 CASE(TcpReuseport, TwoAddressesOfOneInterfaceNeedNoOption, Witnesses("tcp.bind.to_an_address_not_an_interface")) {
@@ -264,7 +264,7 @@ CLAIM({.id = "tcp.reuseport.a_port_of_the_kernels_choice_is_shared_too",
        .says = "A port that the kernel chose for a socket with SO_REUSEPORT is joined like one that was named.",
        .kernels = "since 3.9",
        .rows = {"MISC-003"},
-       .sources = {Man("ip(7), bind(2)"), Kernel("inet_csk_get_port()")}});
+       .sources = {Man("ip(7), ip_local_port_range"), Kernel("inet_csk_get_port()")}});
 
 CASE(TcpReuseport, APortChosenByTheKernelIsJoined,
      Witnesses("tcp.reuseport.a_port_of_the_kernels_choice_is_shared_too"), Needs(needs::kReusePort)) {

@@ -8,7 +8,7 @@
 namespace portshare {
 namespace {
 
-using ProgramsOf32Bits = Case;
+using ThirtyTwoBitPrograms = Case;
 
 CLAIM({.id = "i386.same_option",
        .says = "For the i386 system calls of an x86-64 kernel both options are the same as for its own.",
@@ -26,14 +26,14 @@ const std::vector<OneOption> kBothOptions = {
     {"reuseport", so::kReusePort, Needs(needs::kReusePort, needs::kI386)},
 };
 
-MATRIX(ProgramsOf32Bits, SetWhatTheOthersRead, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+MATRIX(ThirtyTwoBitPrograms, SetWhatTheOthersRead, OneOption, kBothOptions, Witnesses("i386.same_option")) {
   Socket socket = Tcp(Loopback4()).Made();
 
   EXPECT_THAT(i386::Set(socket, row.option), Succeeds());
   EXPECT_THAT(socket.Get(row.option), Is(1));
 }
 
-MATRIX(ProgramsOf32Bits, ReadWhatTheOthersSet, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+MATRIX(ThirtyTwoBitPrograms, ReadWhatTheOthersSet, OneOption, kBothOptions, Witnesses("i386.same_option")) {
   const Socket socket = Tcp(Loopback4()).Set(row.option).Made();
 
   EXPECT_THAT(i386::Get(socket, row.option), Is(1));
@@ -44,7 +44,7 @@ CLAIM({.id = "i386.same_errors",
        .rows = {"COMPAT-001"},
        .sources = {Man("setsockopt(2), ERRORS"), Kernel("do_sock_setsockopt()")}});
 
-MATRIX(ProgramsOf32Bits, MeetTheSameErrors, OneOption, kBothOptions, Witnesses("i386.same_errors")) {
+MATRIX(ThirtyTwoBitPrograms, MeetTheSameErrors, OneOption, kBothOptions, Witnesses("i386.same_errors")) {
   const Socket socket = Tcp(Loopback4()).Made();
   const int on = 1;
 
@@ -60,7 +60,7 @@ CLAIM({.id = "i386.one_group_with_the_others",
        .rows = {"COMPAT-001"},
        .sources = {Kernel("reuseport_add_sock()")}});
 
-CASE(ProgramsOf32Bits, ShareConnectionsWithTheOthers, Witnesses("i386.one_group_with_the_others"),
+CASE(ThirtyTwoBitPrograms, ShareConnectionsWithTheOthers, Witnesses("i386.one_group_with_the_others"),
      Needs(needs::kReusePort, needs::kI386)) {
   Socket holder = Tcp(Loopback4()).ReusePort().Bound(port()).Listening();
   Socket newcomer = Tcp(Loopback4()).Made();
