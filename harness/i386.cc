@@ -87,9 +87,9 @@ bool Answers() {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-Outcome Set(const Socket& socket, Option option, const void* value, socklen_t length) {
+Outcome Set(const Socket& socket, Option option, const int* value, socklen_t length) {
   LowMemory memory;
-  if (value != nullptr) memcpy(memory.data(), value, std::min<size_t>(length, 8));
+  if (value != nullptr) memcpy(memory.data(), value, sizeof *value);
   const int error = memory.Ask(
       kSetsockopt, {static_cast<uint32_t>(socket.descriptor()), static_cast<uint32_t>(option.level),
                     static_cast<uint32_t>(option.number), value != nullptr ? memory.data_address() : 0, length});
