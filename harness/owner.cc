@@ -135,14 +135,14 @@ Owner Carol() {
 }
 
 As::As(const Owner& owner) : before_(geteuid()) {
-  SetEffectiveUid(owner.uid);
+  if (!SetEffectiveUid(owner.uid)) throw CannotAsk("become " + owner.name, errno);
 }
 As::~As() {
   SetEffectiveUid(before_);
 }
 
 AsFileOwner::AsFileOwner(const Owner& owner) : before_(FileOwner()) {
-  SetFileOwner(owner.uid);
+  if (!SetFileOwner(owner.uid)) throw CannotAsk("become " + owner.name + " for files was refused");
 }
 AsFileOwner::~AsFileOwner() {
   SetFileOwner(before_);
