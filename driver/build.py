@@ -28,13 +28,17 @@ def program(options: Options, console: Console) -> Path:
 
 
 def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -> None:
-    """Brings `targets` up to date in `folder`; Stop (2), after the tools' own words, when that fails."""
+    """Brings `targets` up to date in `folder`, none of them configures only.
+
+    Stop (2), after the tools' own words, when that fails.
+    """
     check_writable(folder, "build folder", "--build-dir")
     with _alone(folder, console):
         if not (folder / "build.ninja").exists():
             console.status("configuring")
             _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder], "the configuration", console)
-        _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
+        if targets:
+            _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
 
 
 def check_writable(folder: Path, what: str, option: str) -> None:

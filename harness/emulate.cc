@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 
 #include "harness/owner.h"
@@ -26,8 +27,10 @@ void EmulateLinux38() {
   // The emulation speaks for the native calls; without this, libseccomp would kill whoever makes one of another ABI.
   Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW), "let other ABIs pass");
   for (const int call : {SCMP_SYS(setsockopt), SCMP_SYS(getsockopt)}) {
-    Check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOPROTOOPT), call, 2, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
-                           SCMP_A2(SCMP_CMP_EQ, SO_REUSEPORT)),
+    // Both arguments are ints: what a caller left in the upper halves of the registers does not count.
+    Check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOPROTOOPT), call, 2,
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, SOL_SOCKET),
+                           SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, SO_REUSEPORT)),
           "add a rule");
   }
   Check(seccomp_load(filter.get()), "load the filter");

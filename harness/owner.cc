@@ -137,15 +137,18 @@ Owner Carol() {
 As::As(const Owner& owner) : before_(geteuid()) {
   if (!SetEffectiveUid(owner.uid)) throw CannotAsk("become " + owner.name, errno);
 }
+
 As::~As() {
-  SetEffectiveUid(before_);
+  // Going on as somebody else would put every later question in the wrong mouth.
+  if (!SetEffectiveUid(before_)) std::terminate();
 }
 
 AsFileOwner::AsFileOwner(const Owner& owner) : before_(FileOwner()) {
   if (!SetFileOwner(owner.uid)) throw CannotAsk("become " + owner.name + " for files was refused");
 }
+
 AsFileOwner::~AsFileOwner() {
-  SetFileOwner(before_);
+  if (!SetFileOwner(before_)) std::terminate();
 }
 
 std::vector<Outcome> InAnotherProcess(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
