@@ -3,6 +3,7 @@
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "harness/address.h"
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
@@ -99,6 +101,37 @@ Missing MakesUserNamespace() {
   }
 }
 
+Descriptor ListenerOfAGroup(uint16_t port) {
+  Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const SocketAddress local(Loopback4(), port);
+  const int on = 1;
+  if (setsockopt(listener.number(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+      bind(listener.number(), local.get(), local.length) != 0 || listen(listener.number(), 1) != 0) {
+    throw CannotAsk("listen in a group", errno);
+  }
+  return listener;
+}
+
+// Whether a connection that waits on a closing listener arrives at the other one.
+Missing Migrates() {
+  try {
+    constexpr uint16_t kPort = 7777;
+    const PrivateNetwork scratch;
+    if (WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) return "this kernel has no net.ipv4.tcp_migrate_req";
+    Descriptor closing = ListenerOfAGroup(kPort);
+    const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketAddress peer(Loopback4(), kPort);
+    if (connect(client.number(), peer.get(), peer.length) != 0) throw CannotAsk("connect", errno);
+    const Descriptor other = ListenerOfAGroup(kPort);
+    closing.Close();
+    pollfd arrived{other.number(), POLLIN, 0};
+    if (poll(&arrived, 1, 0) == 1) return std::nullopt;
+    return "net.ipv4.tcp_migrate_req has no effect on this kernel";
+  } catch (const CannotAsk& refusal) {
+    return refusal.what();
+  }
+}
+
 constexpr char kNewerKernel[] = "ask a kernel that has it";
 constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
 
@@ -137,10 +170,11 @@ const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
                   [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }};
 const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_CHECKPOINT_RESTORE and run as root",
                    [] { return SetsOnTcp(so::kRepair, "TCP_REPAIR is refused"); }};
-const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", [] {
-                        if (ReadSysctl("ipv4/tcp_migrate_req")) return Missing();
-                        return Missing("this kernel has no net.ipv4.tcp_migrate_req");
-                      }};
+const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", Migrates};
+const Need kSynCookies{"syn_cookies", "no_syn_cookies", "build the kernel with CONFIG_SYN_COOKIES", [] {
+                         if (ReadSysctl("ipv4/tcp_syncookies")) return Missing();
+                         return Missing("this kernel has no net.ipv4.tcp_syncookies");
+                       }};
 const Need kManySockets{"many_sockets", "no_many_sockets",
                         "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",
                         RoomForManySockets};
@@ -158,10 +192,10 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {&kNamespace, &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,
-                                               &kVeth,      &kDummy,     &kVrf,         &kMptcp,         &kUdpLite,
-                                               &kSctp,      &kVsock,     &kRepair,      &kMigration,     &kManySockets,
-                                               &kSeccomp,   &kI386,      &kPython};
+  static const std::vector<const Need*> all = {&kNamespace,   &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,
+                                               &kVeth,        &kDummy,     &kVrf,         &kMptcp,         &kUdpLite,
+                                               &kSctp,        &kVsock,     &kRepair,      &kMigration,     &kSynCookies,
+                                               &kManySockets, &kSeccomp,   &kI386,        &kPython};
   return all;
 }
 

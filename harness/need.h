@@ -30,7 +30,8 @@ extern const Need kUdpLite;
 extern const Need kSctp;
 extern const Need kVsock;
 extern const Need kRepair;
-extern const Need kMigration;
+extern const Need kMigration;  // in effect: some kernels have the sysctl without it
+extern const Need kSynCookies;
 extern const Need kManySockets;
 extern const Need kSeccomp;
 extern const Need kI386;
