@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
 #include <string>
 
 #include "harness/journal.h"
@@ -88,12 +89,10 @@ inline auto ReachesOne(int total) {
   });
 }
 
-// Nothing was lost and the spread is one that an even choice gives by luck: a fair kernel misses this less than once in
-// 1e10 runs.
+// Nothing was lost and the spread is one that equal chances give: luck fails this less than once in 1e10 runs.
 inline auto SpreadsEvenly(int total) {
   return Wants("an even spread of " + std::to_string(total), [total](const Share& share) {
-    int sum = 0;
-    for (const int count : share.counts) sum += count;
+    const int sum = std::accumulate(share.counts.begin(), share.counts.end(), 0);
     return share.ok() && sum == total && ChanceOfSpread(share.counts) >= 1e-10;
   });
 }

@@ -239,6 +239,7 @@ Outcome Socket::Shutdown(int how) {
 }
 
 std::pair<Outcome, std::optional<Socket>> Socket::TryAccept() {
+  fcntl(descriptor(), F_SETFL, O_NONBLOCK);
   Descriptor accepted(accept4(descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
   const int result = accepted.number();
   const int error = errno;

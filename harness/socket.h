@@ -105,7 +105,7 @@ class Socket {
   Outcome Disconnect();
   // `how`: SHUT_RD, SHUT_WR, SHUT_RDWR.
   Outcome Shutdown(int how);
-  // The accepted socket has `descriptor`; EAGAIN when the queue is empty.
+  // The accepted socket, if any; EAGAIN when the queue is empty.  The listener does not block from then on.
   std::pair<Outcome, std::optional<Socket>> TryAccept();
   // The next connection, waited for up to the step limit; an empty queue fails the case and ends it.
   Socket Accepted();

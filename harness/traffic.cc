@@ -1,11 +1,13 @@
 #include "harness/traffic.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -50,9 +52,10 @@ std::vector<int> Await(const std::function<std::vector<int>()>& count, int expec
   return counts;
 }
 
-// Empties the queues.
-std::vector<int> Collect(std::initializer_list<Socket*> sockets, const Queue& take, int expected) {
-  std::vector<int> counts(sockets.size());
+// Empties the queues; `counts` is what they gave before, and counts as arrived.
+std::vector<int> Collect(std::initializer_list<Socket*> sockets, const Queue& take, int expected,
+                         std::vector<int> counts = {}) {
+  counts.resize(sockets.size());
   return Await(
       [&] {
         size_t index = 0;
@@ -72,37 +75,42 @@ std::string Names(std::initializer_list<Socket*> sockets) {
 }
 
 Share Spread(const std::string& over, const std::string& what, const std::vector<int>& counts, int error) {
-  Share share;
-  share.step = what + " over " + over;
-  share.error = error;
-  share.answer = Joined(counts);
-  share.counts = counts;
-  return Journal::Get().Answered(share);
+  return Counted(what + " over " + over, counts, error);
 }
 
-// A client socket with a deadline on connect(2).
+// More would overrun the accept queue of a listener alone (net.core.somaxconn, 128 before Linux 5.4).
+constexpr int kConnectionsAtOnce = 100;
+
+// A client socket with a deadline on connect(2).  It resets its connection, so that no TIME_WAIT stays on the port.
 Descriptor Client(const Address& to, int type) {
   Descriptor client(socket(to.family(), type | SOCK_CLOEXEC, 0));
   if (!client.open()) throw CannotAsk("socket for a client", errno);
   timeval limit{};
   limit.tv_sec = kStepLimit.count() / 1000;
   setsockopt(client.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  const linger at_once{1, 0};
+  setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   return client;
 }
 
+// `collect` waits until so many connections were accepted in all, and says who accepted how many.
 Share Connections(const std::string& over, int count, const Address& to, uint16_t port,
                   const std::function<std::vector<int>(int)>& collect) {
   const std::string step = std::to_string(count) + " connections to " + to.text(port);
   Journal::Get().Asking(step);
   const SocketAddress peer(to, port);
-  std::vector<Descriptor> clients;
+  std::vector<int> counts;
   int error = 0;
-  for (int client = 0; client < count && error == 0; ++client) {
-    clients.push_back(Client(to, SOCK_STREAM));
-    if (connect(clients.back().number(), peer.get(), peer.length) != 0)
-      error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+  for (int begun = 0; begun < count && error == 0;) {
+    std::vector<Descriptor> clients;
+    for (int client = 0; client < kConnectionsAtOnce && begun < count && error == 0; ++client, ++begun) {
+      clients.push_back(Client(to, SOCK_STREAM));
+      if (connect(clients.back().number(), peer.get(), peer.length) != 0)
+        error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+    }
+    counts = collect(error == 0 ? begun : 0);
   }
-  return Spread(over, step, collect(error == 0 ? count : 0), error);
+  return Spread(over, step, counts, error);
 }
 
 }  // namespace
@@ -134,8 +142,11 @@ int EnoughToReach(int members) {
 }
 
 Share ConnectionsOver(std::initializer_list<Socket*> listeners, int count, const Address& to, uint16_t port) {
-  return Connections(Names(listeners), count, to, port,
-                     [&](int expected) { return Collect(listeners, TakeConnection, expected); });
+  std::vector<int> counts;
+  return Connections(Names(listeners), count, to, port, [&](int expected) {
+    counts = Collect(listeners, TakeConnection, expected, counts);
+    return counts;
+  });
 }
 
 Share ConnectionsOver(Crowd& crowd, int count, const Address& to, uint16_t port) {
@@ -162,6 +173,38 @@ Share QueuedDatagrams(std::initializer_list<Socket*> receivers) {
 
 Share QueuedConnections(std::initializer_list<Socket*> listeners) {
   return Spread(Names(listeners), "connections queued", Collect(listeners, TakeConnection, 0), 0);
+}
+
+Share Counted(const std::string& step, const std::vector<int>& counts, int error) {
+  Share share;
+  share.step = step;
+  share.error = error;
+  share.answer = Joined(counts);
+  share.counts = counts;
+  return Journal::Get().Answered(share);
+}
+
+Share LiveAndReset(const std::vector<Socket>& clients) {
+  AwaitDelivery();
+  int live = 0, reset = 0, other = 0;
+  for (const Socket& client : clients) {
+    tcp_info info{};
+    socklen_t length = sizeof info;
+    getsockopt(client.descriptor(), IPPROTO_TCP, TCP_INFO, &info, &length);
+    if (info.tcpi_state == TCP_ESTABLISHED) {
+      ++live;
+      continue;
+    }
+    int error = 0;
+    length = sizeof error;
+    getsockopt(client.descriptor(), SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error == ECONNRESET) {
+      ++reset;
+    } else {
+      other = error != 0 ? error : ENOTCONN;
+    }
+  }
+  return Counted("clients live/reset", {live, reset}, other);
 }
 
 double ChanceOfSpread(const std::vector<int>& counts) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <string>
 #include <vector>
 
 #include "harness/address.h"
@@ -21,8 +22,8 @@ void AwaitDelivery();
 // As many tries as make it less likely than 1e-10 that one of `members` equally likely receivers gets nothing.
 int EnoughToReach(int members);
 
-// `count` connections from different ports; all must be accepted by `listeners`, and the connections end again.  A
-// refused connection is the outcome's error.
+// `count` connections from different ports; all must be accepted by `listeners`, and the connections end again
+// and leave nothing behind.  A refused connection is the outcome's error.
 Share ConnectionsOver(std::initializer_list<Socket*> listeners, int count, const Address& to, uint16_t port);
 // The same with the processes of a crowd that listens.
 Share ConnectionsOver(Crowd& crowd, int count, const Address& to, uint16_t port);
@@ -32,6 +33,13 @@ Share DatagramsOver(std::initializer_list<Socket*> receivers, int count, const A
 // What each socket's queue holds at this moment, after everything sent has been delivered; the queues are emptied.
 Share QueuedDatagrams(std::initializer_list<Socket*> receivers);
 Share QueuedConnections(std::initializer_list<Socket*> listeners);
+
+// What a case counted itself, as the answer to `step`.
+Share Counted(const std::string& step, const std::vector<int>& counts, int error = 0);
+
+// How many clients are still connected and how many were reset, after everything sent has been delivered: "20/0".  A
+// client that met another end is the outcome's error.
+Share LiveAndReset(const std::vector<Socket>& clients);
 
 // Goodness of fit of `counts` to an even spread: the probability of a spread at least this uneven by luck.  One count
 // has no freedom and gives 1.  Pearson's chi-square test.
