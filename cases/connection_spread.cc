@@ -55,7 +55,6 @@ CLAIM({.id = "tcp.spread.one_listener_each",
        .says =
            "Each connection comes to exactly one listener of the group, and only the worker that waits there is told.",
        .kernels = "since 3.9",
-       .rows = {"DIST-004"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("reuseport_select_sock()")},
        .documents = {Stated("ES-18")}});
 
@@ -192,7 +191,6 @@ CASE(ConnectionSpread, FeedsAnIdleListenerBesideAcceptingThreads,
 CLAIM({.id = "tcp.spread.same_tuple_same_listener",
        .says = "While the group stays the same, connections with the same 4-tuple come to the same listener.",
        .kernels = "since 3.9",
-       .rows = {"DIST-004"},
        .sources = {Kernel("reuseport_select_sock()"), Kernel("inet_ehashfn()")}});
 
 CASE(ConnectionSpread, KeepsA4TupleAtItsListener, Witnesses("tcp.spread.same_tuple_same_listener"),
