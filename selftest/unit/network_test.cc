@@ -1,0 +1,140 @@
+// Namespaces, links and sysctls.
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sys/stat.h>
+
+#include "harness/socket.h"
+#include "netns/cannot_ask.h"
+#include "netns/descriptor.h"
+#include "netns/links.h"
+#include "netns/sysctl.h"
+#include "selftest/unit/in_network.h"
+
+namespace portshare {
+namespace {
+
+using NetworkTest = InNetwork;
+
+ino_t CurrentNetwork() {
+  struct stat status {};
+  stat("/proc/thread-self/ns/net", &status);
+  return status.st_ino;
+}
+
+TEST_F(NetworkTest, HasLoopbackUpAndNothingElse) {
+  Socket receiver = Udp(Loopback4()).Bound(kPort);
+  EXPECT_EQ(Udp(Loopback4()).Made().SendTo(Loopback4(), kPort).Got(), "1");
+  EXPECT_EQ(receiver.Receive().Got(), "x");
+}
+
+TEST_F(NetworkTest, IsolatesPortsAndReturns) {
+  const ino_t outside = CurrentNetwork();
+  const Socket holder = Tcp(Loopback4()).Bound(kPort).Listening();
+  {
+    const PrivateNetwork inner;
+    EXPECT_NE(CurrentNetwork(), outside);
+    EXPECT_EQ(Tcp(Loopback4()).Bind(kPort).Got(), "ok");
+    EXPECT_EQ(Tcp(Loopback4()).Made().Connect(Loopback4(), kPort).Got(), "ECONNREFUSED");
+  }
+  EXPECT_EQ(CurrentNetwork(), outside);
+  EXPECT_EQ(Tcp(Loopback4()).Bind(kPort).Got(), "EADDRINUSE");
+}
+
+TEST_F(NetworkTest, ReturnsAfterAnException) {
+  const ino_t outside = CurrentNetwork();
+  EXPECT_THROW(
+      {
+        const PrivateNetwork inner;
+        throw CannotAsk("x");
+      },
+      CannotAsk);
+  EXPECT_EQ(CurrentNetwork(), outside);
+}
+
+TEST_F(NetworkTest, GivesThePrivilegeOnce) {
+  EXPECT_EQ(BecomeNamespaceRoot(), BecomeNamespaceRoot());
+  EXPECT_NE(PrivilegeName(BecomeNamespaceRoot()), "none");
+  EXPECT_EQ(PrivilegeTrouble().text, "");
+}
+
+TEST_F(NetworkTest, AddsAddresses) {
+  EXPECT_EQ(Udp(Address("10.55.0.1")).Bind(kPort).Got(), "EADDRNOTAVAIL");
+  AddAddress("lo", "10.55.0.1/32");
+  EXPECT_EQ(Udp(Address("10.55.0.1")).Bind(kPort).Got(), "ok");
+  DeleteAddress("lo", "10.55.0.1/32");
+  EXPECT_EQ(Udp(Address("10.55.0.1")).Bind(kPort).Got(), "EADDRNOTAVAIL");
+}
+
+TEST_F(NetworkTest, AddsIpv6AddressesThatServeAtOnce) {
+  NEEDS(needs::kIpv6);
+  AddAddress("lo", "fd00::1/128");
+  EXPECT_EQ(Udp(Address("fd00::1")).Bind(kPort).Got(), "ok");
+}
+
+TEST_F(NetworkTest, AddsRoutes) {
+  EXPECT_EQ(Udp(Any4()).Made().SendTo(Address("10.66.0.1"), kPort).Got(), "ENETUNREACH");
+  AddRoute("10.66.0.0/16", "lo");
+  EXPECT_EQ(Udp(Any4()).Made().SendTo(Address("10.66.0.1"), kPort).Got(), "1");
+}
+
+TEST_F(NetworkTest, AddsACableThatCarriesAtOnce) {
+  NEEDS(needs::kVeth);
+  AddVethPair("v0", "v1");
+  EXPECT_NE(if_nametoindex("v0"), 0U);
+  EXPECT_NE(if_nametoindex("v1"), 0U);
+  AddAddress("v0", "10.55.0.1/24");
+  EXPECT_EQ(Udp(Any4()).Device("v0").Made().SendTo(Address("10.55.0.2"), kPort).Got(), "1");
+}
+
+TEST_F(NetworkTest, AddsLinksByType) {
+  NEEDS(needs::kDummy);
+  AddLink("d0", "dummy");
+  EXPECT_NE(if_nametoindex("d0"), 0U);
+  EXPECT_THROW(AddLink("d0", "dummy"), CannotAsk);
+}
+
+TEST_F(NetworkTest, SaysWhatCannotBeAdded) {
+  EXPECT_THROW(LinkUp("nowhere"), CannotAsk);
+  EXPECT_THROW(AddAddress("nowhere", "10.55.0.1/32"), CannotAsk);
+  EXPECT_THROW(AddAddress("lo", "nothing"), CannotAsk);
+  EXPECT_THROW(AddRoute("10.66.0.0/16", "nowhere"), CannotAsk);
+  EXPECT_THROW(AddLink("x0", "nosuchtype"), CannotAsk);
+}
+
+TEST_F(NetworkTest, ReadsAndWritesSysctlsOfItsOwn) {
+  EXPECT_EQ(WriteSysctl("ipv4/ip_local_port_range", "40000 40001"), 0);
+  EXPECT_EQ(ReadSysctl("ipv4/ip_local_port_range"), "40000\t40001");
+  const PrivateNetwork inner;
+  EXPECT_NE(ReadSysctl("ipv4/ip_local_port_range"), "40000\t40001");
+}
+
+TEST_F(NetworkTest, TellsWhatASysctlAnswers) {
+  EXPECT_EQ(WriteSysctl("ipv4/ip_local_port_range", "2 1"), EINVAL);
+  EXPECT_EQ(WriteSysctl("ipv4/no_such_thing", "1"), ENOENT);
+  EXPECT_EQ(ReadSysctl("ipv4/no_such_thing"), std::nullopt);
+}
+
+TEST(Descriptor, ClosesOnceAndMoves) {
+  Descriptor first(dup(0));
+  const int number = first.number();
+  Descriptor second(std::move(first));
+  EXPECT_FALSE(first.open());
+  EXPECT_EQ(second.number(), number);
+  second.Close();
+  EXPECT_FALSE(second.open());
+  EXPECT_EQ(second.number(), -1);
+}
+
+TEST_F(NetworkTest, MeetsOrExplainsEveryNeed) {
+  for (const Need* need : AllNeeds()) {
+    const auto missing = need->probe();
+    EXPECT_EQ(std::string(need->code), std::string("no_") + need->name);
+    if (missing) {
+      EXPECT_NE(*missing, "") << need->name;
+    }
+  }
+  EXPECT_TRUE(Journal::Get().lines().empty());
+}
+
+}  // namespace
+}  // namespace portshare
