@@ -1,6 +1,10 @@
 // Namespaces, links and sysctls.
 #include <gtest/gtest.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "harness/socket.h"
@@ -19,6 +23,14 @@ ino_t CurrentNetwork() {
   struct stat status {};
   stat("/proc/thread-self/ns/net", &status);
   return status.st_ino;
+}
+
+// Carrier and queue are ready: before that a link drops what is sent.  netdevice(7)
+bool IsRunning(const std::string& name) {
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  const Descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return ioctl(any.number(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
 }
 
 TEST_F(NetworkTest, HasLoopbackUpAndNothingElse) {
@@ -67,7 +79,9 @@ TEST_F(NetworkTest, AddsAddresses) {
 
 TEST_F(NetworkTest, AddsIpv6AddressesThatServeAtOnce) {
   NEEDS(needs::kIpv6);
-  AddAddress("lo", "fd00::1/128");
+  NEEDS(needs::kVeth);
+  AddVethPair("v0", "v1");
+  AddAddress("v0", "fd00::1/64");
   EXPECT_EQ(Udp(Address("fd00::1")).Bind(kPort).Got(), "ok");
 }
 
@@ -80,10 +94,22 @@ TEST_F(NetworkTest, AddsRoutes) {
 TEST_F(NetworkTest, AddsACableThatCarriesAtOnce) {
   NEEDS(needs::kVeth);
   AddVethPair("v0", "v1");
-  EXPECT_NE(if_nametoindex("v0"), 0U);
-  EXPECT_NE(if_nametoindex("v1"), 0U);
+  EXPECT_TRUE(IsRunning("v0"));
+  EXPECT_TRUE(IsRunning("v1"));
   AddAddress("v0", "10.55.0.1/24");
-  EXPECT_EQ(Udp(Any4()).Device("v0").Made().SendTo(Address("10.55.0.2"), kPort).Got(), "1");
+  const Descriptor other_end(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_ll v1{};
+  v1.sll_family = AF_PACKET;
+  v1.sll_protocol = htons(ETH_P_IP);
+  v1.sll_ifindex = static_cast<int>(if_nametoindex("v1"));
+  ASSERT_EQ(bind(other_end.number(), reinterpret_cast<sockaddr*>(&v1), sizeof v1), 0);
+
+  Socket sender = Udp(Any4()).Set(so::kBroadcast).Device("v0").Made();
+  EXPECT_EQ(sender.SendTo(Address("255.255.255.255"), kPort).Got(), "1");
+  AwaitDelivery();
+
+  char frame[64];
+  EXPECT_GT(recv(other_end.number(), frame, sizeof frame, MSG_DONTWAIT), 0);
 }
 
 TEST_F(NetworkTest, AddsLinksByType) {
