@@ -32,7 +32,7 @@ CASE(Reload, LetsTheNextProcessListenBesideTheOld, Witnesses("tcp.reload.next_pr
      Needs(needs::kReusePort), Labels("tcp")) {
   const Socket old = Listener();
 
-  const auto next = InAnotherProcess([] {
+  const auto next = InAnotherProcess("the same user", [] {
     Socket own = Tcp(Loopback4()).ReusePort().Made();
     return std::vector<Outcome>{own.Bind(port()), own.Listen(), own.State()};
   });

@@ -206,8 +206,4 @@ std::vector<Outcome> InUserNamespaceOf(const Owner& owner, const std::function<s
   });
 }
 
-std::vector<Outcome> InAnotherProcess(const std::function<std::vector<Outcome>()>& ask) {
-  return Fork("the same user", ask);
-}
-
 }  // namespace portshare

@@ -68,7 +68,4 @@ std::vector<Outcome> InChild(const Identity& identity, const std::function<std::
 // The same in a child that is uid 0 of a user namespace of its own, mapped to `owner` outside.  user_namespaces(7)
 std::vector<Outcome> InUserNamespaceOf(const Owner& owner, const std::function<std::vector<Outcome>()>& ask);
 
-// The same in a child that keeps this process's identity: a second process and nothing else.
-std::vector<Outcome> InAnotherProcess(const std::function<std::vector<Outcome>()>& ask);
-
 }  // namespace portshare

@@ -109,7 +109,7 @@ TEST_F(OwnerTest, VerifiesTheIdentityInTheChild) {
 
 TEST_F(OwnerTest, JoinsTheChildsStepsToTheStory) {
   const int names = Journal::Get().names();
-  InAnotherProcess([] { return Outcomes{Tcp(Loopback4()).Bind(kPort)}; });
+  InAnotherProcess("the same user", [] { return Outcomes{Tcp(Loopback4()).Bind(kPort)}; });
   const auto& lines = Journal::Get().lines();
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines[0], "in a child process as the same user:");
@@ -119,30 +119,32 @@ TEST_F(OwnerTest, JoinsTheChildsStepsToTheStory) {
 }
 
 TEST_F(OwnerTest, LeavesNoTraceOfAChildThatAskedNothing) {
-  InAnotherProcess([] { return Outcomes(); });
+  InAnotherProcess("the same user", [] { return Outcomes(); });
   EXPECT_TRUE(Journal::Get().lines().empty());
 }
 
 TEST_F(OwnerTest, TellsWhatStoppedTheChild) {
-  EXPECT_EQ(WhatStops([] { InAnotherProcess([]() -> Outcomes { throw CannotAsk("socket", EMFILE); }); }),
-            "as the same user: socket: EMFILE");
+  EXPECT_EQ(
+      WhatStops([] { InAnotherProcess("the same user", []() -> Outcomes { throw CannotAsk("socket", EMFILE); }); }),
+      "as the same user: socket: EMFILE");
   EXPECT_FALSE(HasChildren());
 }
 
 TEST_F(OwnerTest, EndsTheCaseWhenAStepWasRefusedInTheChild) {
   const Socket holder = Tcp(Loopback4()).Bound(kPort);
-  EXPECT_THROW(InAnotherProcess([] {
-                 const Socket newcomer = Tcp(Loopback4()).Bound(kPort);
-                 return Outcomes();
-               }),
+  EXPECT_THROW(InAnotherProcess("the same user",
+                                [] {
+                                  const Socket newcomer = Tcp(Loopback4()).Bound(kPort);
+                                  return Outcomes();
+                                }),
                UnexpectedAnswer);
 }
 
 TEST_F(OwnerTest, TellsThatTheChildDied) {
-  EXPECT_EQ(WhatStops([] { InAnotherProcess([]() -> Outcomes { _exit(0); }); }),
+  EXPECT_EQ(WhatStops([] { InAnotherProcess("the same user", []() -> Outcomes { _exit(0); }); }),
             "a child process as the same user died before it answered");
   EXPECT_EQ(WhatStops([] {
-              InAnotherProcess([]() -> Outcomes {
+              InAnotherProcess("the same user", []() -> Outcomes {
                 raise(SIGKILL);
                 return {};
               });
@@ -153,7 +155,7 @@ TEST_F(OwnerTest, TellsThatTheChildDied) {
 
 TEST_F(OwnerTest, EndsAChildThatHangs) {
   EXPECT_EQ(WhatStops([] {
-              InAnotherProcess([]() -> Outcomes {
+              InAnotherProcess("the same user", []() -> Outcomes {
                 for (;;) pause();
               });
             }),
@@ -174,7 +176,7 @@ TEST_F(OwnerTest, BecomesRootOfANamespaceOfTheOwner) {
 
 TEST_F(OwnerTest, EmulatesAKernelWithoutReusePort) {
   NEEDS(needs::kReusePort);
-  const auto answers = InAnotherProcess([] {
+  const auto answers = InAnotherProcess("the same user", [] {
     EmulateLinux38();
     Socket socket = Tcp(Loopback4()).Made();
     return Outcomes{socket.Set(so::kReusePort), socket.Get(so::kReusePort), socket.Set(so::kReuseAddr),
