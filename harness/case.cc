@@ -11,24 +11,15 @@
 namespace portshare {
 namespace {
 
+// Both live until the process ends, as they are: a thousand short processes would pay for taking them apart.
 std::vector<Claim>& MutableClaims() {
-  static std::vector<Claim> claims;
-  return claims;
+  static auto* const claims = new std::vector<Claim>;
+  return *claims;
 }
 
 std::vector<CaseRecord>& MutableCases() {
-  static std::vector<CaseRecord> cases;
-  return cases;
-}
-
-// "TcpReuseaddr" -> "tcp_reuseaddr"; row names are in snake case already.
-std::string SnakeCase(const std::string& words) {
-  std::string snake;
-  for (const char letter : words) {
-    if (std::isupper(letter) && !snake.empty() && snake.back() != '.') snake += '_';
-    snake += letter == '/' ? '.' : static_cast<char>(std::tolower(letter));
-  }
-  return snake;
+  static auto* const cases = new std::vector<CaseRecord>;
+  return *cases;
 }
 
 void Append(auto& to, const auto& from) {
@@ -73,9 +64,18 @@ CaseFacts Merged(const std::vector<CaseFacts>& facts) {
 }
 
 bool AddCase(const char* file, int line, const std::string& suite, const std::string& name, CaseFacts facts) {
-  MutableCases().push_back(
-      {SnakeCase(suite) + "." + SnakeCase(name), suite + "." + name, file, line, std::move(facts)});
+  MutableCases().push_back({suite + "." + name, file, line, std::move(facts)});
   return true;
+}
+
+// Words in camel case become snake case, and a row's name, which is in snake case already, the last part.
+std::string CaseRecord::id() const {
+  std::string id;
+  for (const char letter : test) {
+    if (std::isupper(letter) && !id.empty() && id.back() != '.') id += '_';
+    id += letter == '/' ? '.' : static_cast<char>(std::tolower(letter));
+  }
+  return id;
 }
 
 const std::vector<CaseRecord>& Cases() {

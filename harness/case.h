@@ -39,11 +39,13 @@ CaseFacts Labels(const Words&... words) {
 }
 
 struct CaseRecord {
-  std::string id;    // "tcp_reuseaddr.refuses_while_the_holder_listens"
   std::string test;  // "TcpReuseaddr.RefusesWhileTheHolderListens"
   std::string file;  // "cases/tcp_reuseaddr.cc"
   int line = 0;
   CaseFacts facts;
+
+  // "tcp_reuseaddr.refuses_while_the_holder_listens"
+  std::string id() const;
 };
 
 const std::vector<CaseRecord>& Cases();

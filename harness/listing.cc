@@ -15,7 +15,7 @@ Json CasesOf(const Claim& claim) {
   Json ids = Json::array();
   for (const CaseRecord& record : Cases()) {
     const auto& witnessed = record.facts.claims;
-    if (std::find(witnessed.begin(), witnessed.end(), claim.id) != witnessed.end()) ids.push_back(record.id);
+    if (std::find(witnessed.begin(), witnessed.end(), claim.id) != witnessed.end()) ids.push_back(record.id());
   }
   return ids;
 }
@@ -35,7 +35,7 @@ Json CaseJson(const CaseRecord& record) {
   const size_t folder = record.file.rfind('/') + 1;
   Json needs = Json::array();
   for (const Need* need : record.facts.needs) needs.push_back(need->name);
-  return {{"id", record.id},
+  return {{"id", record.id()},
           {"test", record.test},
           {"topic", record.file.substr(folder, record.file.rfind('.') - folder)},
           {"file", record.file},

@@ -40,7 +40,7 @@ class Witness : public testing::EmptyTestEventListener {
   void OnTestStart(const testing::TestInfo& test) override {
     const std::string name = NameOf(test);
     const CaseRecord* record = FindCase(name);
-    Journal::Get().Begin(record != nullptr ? record->id : name, CaseDeadline());
+    Journal::Get().Begin(record != nullptr ? record->id() : name, CaseDeadline());
   }
 
   void OnTestPartResult(const testing::TestPartResult& result) override {

@@ -22,7 +22,7 @@ class InNetwork : public testing::Test {
   static constexpr uint16_t kPort = 7777;
 
   void SetUp() override {
-    if (BecomeNamespaceRoot() == Privilege::kNone) GTEST_SKIP() << PrivilegeTrouble().text;
+    if (BecomeNamespaceRoot() == Privilege::kNone) GTEST_SKIP() << PrivilegeTrouble();
     network_.emplace();
     StayOnThisProcessor();
     Journal::Get().Begin("unit", std::chrono::seconds(30));

@@ -121,12 +121,13 @@ TEST_F(JournalTest, WritesStartOutcomeAndEnd) {
 
 TEST_F(JournalTest, EndsAsSkipWithTheFirstReason) {
   const auto events = EVENTS_OF([] {
-    Begun().Skip("no_veth", "first");
-    Journal::Get().Skip("no_vrf", "second");
+    Begun().Skip("no_veth", "first", "load veth");
+    Journal::Get().Skip("no_vrf", "second", "load vrf");
   });
   EXPECT_EQ(events.back()["status"], "skip");
   EXPECT_EQ(events.back()["code"], "no_veth");
   EXPECT_EQ(events.back()["text"], "first");
+  EXPECT_EQ(events.back()["fix"], "load veth");
 }
 
 TEST_F(JournalTest, EndsAsErrorThoughAFailureCameToo) {

@@ -66,7 +66,7 @@ TEST_F(NetworkTest, ReturnsAfterAnException) {
 TEST_F(NetworkTest, GivesThePrivilegeOnce) {
   EXPECT_EQ(BecomeNamespaceRoot(), BecomeNamespaceRoot());
   EXPECT_NE(PrivilegeName(BecomeNamespaceRoot()), "none");
-  EXPECT_EQ(PrivilegeTrouble().text, "");
+  EXPECT_EQ(PrivilegeTrouble(), "");
 }
 
 TEST_F(NetworkTest, AddsAddresses) {
