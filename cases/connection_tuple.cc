@@ -4,6 +4,8 @@
 #include "harness/owner.h"
 #include "harness/peer.h"
 #include "harness/socket.h"
+#include "netns/links.h"
+#include "netns/private_network.h"
 
 namespace portshare {
 namespace {
@@ -50,6 +52,37 @@ CASE(ConnectionTuple, TheSameTupleIsHadOnlyOnce, Witnesses("connection.defined_b
   Socket second = Tcp(Loopback4()).ReuseAddr().Bound(kClientPort);
 
   EXPECT_THAT(second.Connect(Loopback4(), kServerPort), FailsWith(EADDRNOTAVAIL));
+}
+
+CLAIM(
+    {.id = "connection.key_is_more_than_the_tuple",
+     .says = "One and the same tuple can be had again in another network namespace, and one address and port again on "
+             "another device: both belong to the key.",
+     .rows = {"TUP-007"},
+     .sources = {Man("network_namespaces(7), DESCRIPTION"), Man("socket(7), SO_BINDTODEVICE"),
+                 Kernel("__inet_check_established(), inet_csk_bind_conflict()")},
+     .documents = {Truth("ES-01")}});
+
+CASE(ConnectionTuple, AnotherNamespaceHasTheSameTuple, Witnesses("connection.key_is_more_than_the_tuple"),
+     Labels("tcp")) {
+  const Socket server = Tcp(Loopback4()).Bound(kServerPort).Listening();
+  const Socket client = Tcp(Loopback4()).Bound(kClientPort).ConnectedTo(Loopback4(), kServerPort);
+  const PrivateNetwork elsewhere;
+  const Socket other_server = Tcp(Loopback4()).Bound(kServerPort).Listening();
+  Socket other_client = Tcp(Loopback4()).Bound(kClientPort);
+
+  EXPECT_THAT(other_client.Connect(Loopback4(), kServerPort), Succeeds());
+}
+
+CASE(ConnectionTuple, AnotherDeviceHasTheSameAddressAndPort, Witnesses("connection.key_is_more_than_the_tuple"),
+     Needs(needs::kVeth), Labels("tcp")) {
+  AddVethPair("v0", "v1");
+  const Socket server = Tcp(Any4()).Device("v0").Bound(kServerPort).Listening();
+  Socket other_server = Tcp(Any4()).Device("v1").Made();
+
+  EXPECT_THAT(other_server.Bind(kServerPort), Succeeds());
+  EXPECT_THAT(other_server.Listen(), Succeeds());
+  EXPECT_THAT(Tcp(Any4()).Device("v0").Bind(kServerPort), FailsWith(EADDRINUSE));
 }
 
 CLAIM({.id = "connection.tuple_finds_the_socket",

@@ -101,7 +101,8 @@ Share Connections(const std::string& over, int count, const Address& to, uint16_
   const SocketAddress peer(to, port);
   std::vector<int> counts;
   int error = 0;
-  for (int begun = 0; begun < count && error == 0;) {
+  int begun = 0;
+  do {
     std::vector<Descriptor> clients;
     for (int client = 0; client < kConnectionsAtOnce && begun < count && error == 0; ++client, ++begun) {
       clients.push_back(Client(to, SOCK_STREAM));
@@ -109,7 +110,7 @@ Share Connections(const std::string& over, int count, const Address& to, uint16_
         error = errno == EINPROGRESS ? ETIMEDOUT : errno;
     }
     counts = collect(error == 0 ? begun : 0);
-  }
+  } while (begun < count && error == 0);
   return Spread(over, step, counts, error);
 }
 

@@ -69,7 +69,7 @@ TEST(CaseRecord, HasAnIdInSnakeCase) {
   const CaseRecord* record = FindCase("CaseUnit.RunsInANetworkOfItsOwnA4TimesOver");
   ASSERT_NE(record, nullptr);
   EXPECT_EQ(record->id(), "case_unit.runs_in_a_network_of_its_own_a4_times_over");
-  EXPECT_EQ(record->file, "unit/case_test.cc");
+  EXPECT_EQ(record->file, "selftest/unit/case_test.cc");
   EXPECT_GT(record->line, 0);
   EXPECT_EQ(record->facts.claims, std::vector<std::string>{"unit.claim"});
   EXPECT_EQ(record->facts.labels, std::vector<std::string>{"tcp"});

@@ -53,7 +53,7 @@ TEST_F(OwnerTest, StaysWhoItIsWhenAnotherIsRefused) {
   NEEDS(needs::kSecondOwner);
   {
     const As alice(Alice());
-    EXPECT_EQ(WhatStops([] { const As bob(Bob()); }), "seteuid(1002): EPERM");
+    EXPECT_EQ(WhatStops([] { const As bob(Bob()); }), "become bob: EPERM");
     EXPECT_EQ(geteuid(), Alice().uid);
   }
   EXPECT_EQ(geteuid(), 0U);
