@@ -20,18 +20,18 @@ class UnknownId(Exception):
 
 def explain(wanted: str, listing: Listing, documents: Documents, run: Run | None) -> str:
     """All that is known of one id, with the last answers if a run is given. Raises UnknownId."""
-    claim, document, case = listing.claim(wanted), documents.find(wanted), listing.case(wanted)
-    on_row = [claim for claim in listing.claims if wanted in claim.rows]
-    if claim:
-        lines = _claim(claim, listing, documents, run)
-    elif document:
-        lines = _document(document, listing, documents, run)
-    elif case:
-        lines = _case(case, listing, run)
-    elif on_row:
-        lines = [wanted, *_label("claims", [f"{claim.id}: {claim.says}" for claim in on_row]),
-                 *_cases((case_id for claim in on_row for case_id in claim.cases), listing, run)]
-    else:
+    # Not an either-or: a case may be named as its claim is.
+    lines: list[str] = []
+    if claim := listing.claim(wanted):
+        lines += _claim(claim, listing, documents, run)
+    if document := documents.find(wanted):
+        lines += _document(document, listing, documents, run)
+    if case := listing.case(wanted):
+        lines += _case(case, listing, run)
+    if on_row := [claim for claim in listing.claims if wanted in claim.rows]:
+        lines += [wanted, *_label("claims", [f"{claim.id}: {claim.says}" for claim in on_row]),
+                  *_cases((case_id for claim in on_row for case_id in claim.cases), listing, run)]
+    if not lines:
         raise UnknownId(_unknown(wanted, listing, documents))
     if run:
         target = run.target

@@ -59,6 +59,13 @@ class Explain(Claims):
         run = dataclasses.replace(self.run_, cases=())
         self.assertIn("not in that run", explain(sample.LISTENING, self.listing, self.documents, run))
 
+    def test_a_case_named_as_its_claim_is_told_with_it(self) -> None:
+        case = dataclasses.replace(self.listing.cases[0], id=sample.LISTENING)
+        listing = dataclasses.replace(self.listing, cases=(*self.listing.cases, case))
+        text = explain(sample.LISTENING, listing, self.documents, None)
+        self.assertIn("  kernels", text)
+        self.assertIn("  test", text)
+
     def test_an_unknown_id_names_the_nearest(self) -> None:
         for wanted, nearest in {"tcp.reuseadr.refused_while_listenin": sample.LISTENING, "es-11": "ES-11",
                                 "TCP-RA-04": "TCP-RA-004", "nobody": "tcp_reuseaddr.shares_while_nobody_listens",
