@@ -41,8 +41,11 @@ def explain(options: Options, console: Console) -> int:
 
 def report(options: Options, console: Console) -> int:
     """The exit code that the run itself had, but for an interrupted one: it tells what its answers are worth."""
-    path = run_folder.find(options.results_dir, options.words[0] if options.words else None)
-    run = _load(path)
+    try:
+        path = run_folder.find(options.results_dir, options.words[0] if options.words else None)
+        run = store.load(path)
+    except store.UnreadableRun as error:
+        raise Stop(str(error)) from None
     folder = path if path.is_dir() else path.parent
     show(run, run_folder.claims(folder), folder, console)
     return Exit.INTERRUPTED if run.interrupted else judge(run).exit_code
@@ -56,18 +59,9 @@ def documents() -> tables.Documents:
 
 
 def _last_run(results: Path, console: Console) -> Run | None:
-    latest = store.latest(results)
-    if latest is None:
-        return None
     try:
-        return _load(latest)
-    except Stop as stop:
-        console.error(f"no last answers: {stop}")
-        return None
-
-
-def _load(path: Path) -> Run:
-    try:
-        return store.load(path)
+        latest = store.latest(results)
+        return store.load(latest) if latest else None
     except store.UnreadableRun as error:
-        raise Stop(str(error)) from None
+        console.error(f"no last answers: {error}")
+        return None

@@ -81,10 +81,13 @@ def _parse(path: Path, content: bytes) -> Run:
 def latest(folder: Path) -> Path | None:
     """The folder of the newest run below `folder` (run ids begin with their UTC time), None if there is none.
 
-    Raises OSError where the folder cannot be listed.
+    Raises UnreadableRun where the folder cannot be listed.
     """
-    if not folder.is_dir():
+    try:
+        # A link (the driver keeps one named latest) would sort by its own name, not by its run's time.
+        runs = sorted(path for path in folder.iterdir() if not path.is_symlink() and os.path.exists(path / NAME))
+    except FileNotFoundError:
         return None
-    # A link (the driver keeps one named latest) would sort by its own name, not by its run's time.
-    runs = sorted(path.parent for path in folder.glob(f"*/{NAME}") if not path.parent.is_symlink())
+    except OSError as error:
+        raise UnreadableRun(f"{folder}: {error.strerror}: name a {NAME}, or read it as its owner") from None
     return runs[-1] if runs else None

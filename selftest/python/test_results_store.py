@@ -189,6 +189,11 @@ class Latest(Store):
         self.assertIsNone(store.latest(self.folder))
         self.assertIsNone(store.latest(self.folder / "never_made"))
 
+    def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(self) -> None:
+        (self.folder / "file").touch()
+        with self.assertRaises(store.UnreadableRun):
+            store.latest(self.folder / "file")
+
     def test_the_newest_that_was_saved(self) -> None:
         for name in ("20261122T141500Z-99", "20261123T000000Z-1", "20251231T235959Z-7"):
             store.save(self.run_, self.folder / name)
