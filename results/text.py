@@ -61,11 +61,11 @@ def labelled(label: str, items: Iterable[str], width: int, column: int = 10) -> 
 def columns(rows: Sequence[Sequence[str]], words: int = 1, width: int | None = None) -> list[str]:
     """Rows in columns: the first `words` are left-aligned, the others right-aligned numbers.
 
-    With a `width` the first column is shortened to fit into it.
+    With a `width` the first column is shortened to fit into it, as far as its words can still be told apart.
     """
     sizes = [max(map(len, column)) for column in zip(*rows)]
     if width is not None:
-        sizes[0] = max(8, min(sizes[0], width - sum(sizes[1:]) - 2 * (len(sizes) - 1)))
+        sizes[0] = min(sizes[0], max(24, width - sum(sizes[1:]) - 2 * (len(sizes) - 1)))
     lines = []
     for row in rows:
         cells = [shortened(row[0], sizes[0]), *row[1:]]
