@@ -32,10 +32,13 @@ class RunFolder:
         """Keeps the claims beside the answers to them, so that the run can be read when the cases have moved on."""
         try:
             self.path.mkdir()
-            self.events.touch()
-            (self.path / CLAIMS).write_text(json.dumps(claims))
+            try:
+                self.events.touch()
+                (self.path / CLAIMS).write_text(json.dumps(claims))
+            except OSError:
+                shutil.rmtree(self.path, ignore_errors=True)
+                raise
         except OSError as error:
-            shutil.rmtree(self.path, ignore_errors=True)
             what = f"{self.path} cannot be written ({error.strerror})"
             raise Stop(f"{what}: free some space or name another with --results DIR") from None
 
