@@ -50,6 +50,8 @@ def run(options: Options, console: Console) -> int:
         try:
             path.write_text(render(result), encoding="utf-8")
         except OSError as error:
+            if path.is_file():  # a half one would pass for a whole one
+                path.unlink(missing_ok=True)
             problem = problem or Stop(f"{path} could not be written ({error.strerror}); the run is in {folder.path}")
     if problem:
         console.error(str(problem))
