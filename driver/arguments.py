@@ -71,7 +71,8 @@ def parse(argv: list[str]) -> Options:
     given, unknown = parser.parse_known_args(rest)
     for word in unknown:
         option = word.partition("=")[0]
-        raise Stop(f"unknown option {option}{_nearest(option, parser.options())}; see ./run_all.sh --help")
+        what = f"unknown option {option}{_nearest(option, parser.options())}" if option[:1] == "-" else f"one word too many: {word!r}"
+        raise Stop(f"{what}; see {parser.prog} --help")
     options = Options(command, argv=argv, **vars(given))
     _check(options)
     return options
@@ -98,7 +99,7 @@ def _parser(command: str) -> _Parser:
     )
     {"run": _run, "claims": _claims, "explain": _explain, "report": _report}[command](parser)
     add = parser.add_argument_group("everywhere").add_argument
-    add("--build-dir", type=Path, metavar="DIR", help="where to build (build/)")
+    add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
     add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
     add("--program", type=Path, metavar="FILE", help="a case program to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")

@@ -22,9 +22,9 @@ def program(options: Options, console: Console) -> Path:
     """The case program, up to date, or the one named with --program.  Stop (2) when there can be none."""
     if options.program:
         return options.program.absolute()
-    packages.demand(console, ["build"], options.install_deps)
+    packages.demand(console, ["build", "run"], options.install_deps)
     build(options.build_dir, "default", ["portshare_cases"], console)
-    return options.build_dir.absolute() / "portshare_cases"
+    return options.build_dir / "portshare_cases"
 
 
 def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -> None:
@@ -34,6 +34,7 @@ def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -
     """
     check_writable(folder, "build folder", "--build-dir")
     with _alone(folder, console):
+        _demand_same_tree(folder)
         if not (folder / "build.ninja").exists():
             console.status("configuring")
             _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder], "the configuration", console)
@@ -49,7 +50,15 @@ def check_writable(folder: Path, what: str, option: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): name another with {option} DIR") from None
+        raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): run as its owner, or name another with {option} DIR") from None
+
+
+def _demand_same_tree(folder: Path) -> None:
+    """A build folder copied with its tree still builds the old tree; Stop (2), because its answers would not be ours."""
+    with contextlib.suppress(FileNotFoundError):
+        cache = (folder / "CMakeCache.txt").read_text(errors="replace")
+        if (home := re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)) and Path(home[1]).resolve() != ROOT:
+            raise Stop(f"the build folder {folder} was made for {home[1]}: remove it, or name another with --build-dir DIR")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from driver import build, execute, plan, program
+from driver import build, execute, packages, plan, program
 from driver.arguments import Options
 from driver.console import Console
 from driver.processes import Interrupts
@@ -32,6 +32,8 @@ def run(options: Options, console: Console) -> int:
         console.line("\n".join(case.id for case in cases))
         return Exit.EXPECTED
 
+    if not options.in_one_process:
+        packages.demand(console, ["run"], options.install_deps)
     exports = _exports(options)
     folder = RunFolder(options.results_dir)
     described = describe(target, program.facts(binary, target.arguments))

@@ -15,7 +15,7 @@ class Taken(unittest.TestCase):
         self.assertEqual(parse(["run", "udp_*"]).words, ["udp_*"])
 
     def test_results_are_kept_in_the_build_folder(self) -> None:
-        self.assertEqual(parse(["--build-dir", "b"]).results_dir, Path("b/results"))
+        self.assertEqual(parse(["--build-dir", "b"]).results_dir, Path.cwd() / "b/results")
         self.assertEqual(parse(["--build-dir", "b", "--results", "r"]).results_dir, Path("r"))
 
     def test_shuffle_takes_its_seed_only_with_an_equals_sign(self) -> None:
@@ -55,6 +55,7 @@ class Refused(unittest.TestCase):
 
     def test_an_unknown_option_names_the_nearest(self) -> None:
         self.assert_stop(["--shufle"], "--shufle", "did you mean --shuffle?")
+        self.assert_stop(["report", "a", "b"], "one word too many: 'b'", "./run_all.sh report --help")
         self.assert_stop(["--shufle=3"], "unknown option --shufle:")
         self.assert_stop(["claims", "--jobs=3"], "--jobs")
 

@@ -157,10 +157,14 @@ class BadInput(FrontDoor):
         self.results.touch()
         self.refused(self.ask("passes"), "--results DIR")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
-    def test_a_results_folder_that_is_read_only(self) -> None:
-        self.results.mkdir(mode=0o555)
+    def test_a_results_folder_that_not_even_root_can_make(self) -> None:
+        self.results = Path("/proc/results")
         self.refused(self.ask("passes"), "--results DIR")
+
+    def test_a_build_folder_of_another_tree(self) -> None:
+        (self.folder / "CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere\n")
+        ended = subprocess.run([ROOT / "run_all.sh", "--build-dir", "."], cwd=self.folder, text=True, capture_output=True)
+        self.refused(ended, "was made for /elsewhere")
 
     def test_a_half_written_run(self) -> None:
         self.ask("passes")
