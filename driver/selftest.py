@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -34,13 +33,13 @@ class Place:
 class Check:
     """`wrong` answers with all that is wrong as text, "" when nothing is.
 
-    `builds` are the targets that it looks at, `tool` is a command that it needs.
+    `builds` are the targets that it looks at, `needs` what it uses of the packages for the self-test.
     """
 
     name: str
     wrong: Callable[[Place], str]
     builds: tuple[str, ...] = ()
-    tool: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 def _cpp_unit(place: Place) -> str:
@@ -83,12 +82,13 @@ def _clang_tidy(place: Place) -> str:
 CHECKS = (
     Check("cpp_unit", _cpp_unit, builds=("portshare_unit",)),
     Check("cpp_unit_sanitized", _cpp_unit_sanitized),
-    Check("python_unit", _python_unit, builds=("portshare_cases", "selftest_fixtures")),
+    Check("python_unit", _python_unit, builds=("portshare_cases", "selftest_fixtures"),
+          needs=("prove", "xmllint", "junitparser", "jsonschema")),
     Check("claims", _claims, builds=("portshare_cases",)),
-    Check("shellcheck", _shellcheck, tool="shellcheck"),
-    Check("clang_format", _clang_format, tool="clang-format"),
+    Check("shellcheck", _shellcheck, needs=("shellcheck",)),
+    Check("clang_format", _clang_format, needs=("clang-format",)),
     # The headers that the build makes are part of what is analysed.
-    Check("clang_tidy", _clang_tidy, builds=("portshare_cases",), tool="clang-tidy"),
+    Check("clang_tidy", _clang_tidy, builds=("portshare_cases",), needs=("clang-tidy",)),
 )
 
 
@@ -99,23 +99,25 @@ def self_test(options: Options, console: Console) -> int:
     if not chosen:
         known = ", ".join(check.name for check in CHECKS)
         raise Stop(f"no check matches {' '.join(globs)!r}; there are: {known}", Exit.NOTHING_SELECTED)
-    packages.demand(console, ["build", "selftest"] if options.install_deps else ["build"], options.install_deps)
+    packages.demand(console, ["build", "run", *(["selftest"] if options.install_deps else [])], options.install_deps)
     if targets := sorted({target for check in chosen for target in check.builds}):
         build.build(options.build_dir, "default", targets, console)
-    place = Place(options.build_dir.absolute(), options.jobs, console)
+    place = Place(options.build_dir, options.jobs, console)
 
+    needed = {thing for check in chosen for thing in check.needs}
+    absent = [package for package in packages.missing(packages.load(), ["selftest"]) if package.thing in needed]
     counts = {"passed": 0, "FAILED": 0, "skipped": 0}
     for check in chosen:
         console.status(f"{check.name} ...")
         begun = time.monotonic()
-        lacking = check.tool is not None and shutil.which(check.tool) is None
-        wrong = f"needs {check.tool}" if lacking else check.wrong(place)
+        lacking = ", ".join(package.thing for package in absent if package.thing in check.needs)
+        wrong = f"needs {lacking}" if lacking else check.wrong(place)
         verdict = "skipped" if lacking else "FAILED" if wrong else "passed"
         counts[verdict] += 1
         console.line(f"{verdict:8} {check.name:20} {time.monotonic() - begun:6.1f} s  {wrong if lacking else ''}".rstrip())
         if verdict == "FAILED":
             console.line(wrong.rstrip())
-    if absent := packages.missing(packages.load(), ["selftest"]):
+    if absent:
         console.remark(packages.advice(absent, packages.manager()))
     console.line(f"{counts['passed']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
     if counts["FAILED"]:
