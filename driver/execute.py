@@ -58,7 +58,10 @@ def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
 
 
 def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
-    """One process a round; its end is told of the cases that it left without an answer of their own."""
+    """One process a round; its end is told of the cases that it left without an answer of their own.
+
+    GoogleTest ends with 0 or 1: any other end after all the answers is the last case's.
+    """
     exits: Exits = {}
     flags = job.folder / "gtest_flags"
     for number in sorted({attempt.number for attempt in job.attempts}):
@@ -72,7 +75,7 @@ def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exit
         if interrupts.seen:
             break
         end = ProcessEnd(f"exit code {code}" if code >= 0 else f"signal {-code}", job.log.read_text(errors="replace"))
-        exits |= {key: end for key in progress.running}
+        exits |= {key: end for key in progress.running or ({progress.begun_last} if code not in (0, 1) else ())}
         progress.running.clear()
     return exits
 

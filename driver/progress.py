@@ -48,7 +48,7 @@ class Progress:
         self._verbose = verbose
         self._shown = 0.0
         self._quarters = 0
-        self._last = ""  # case heard of
+        self.begun_last: Key = "", 0
 
     def look(self) -> None:
         """Takes in what is new and shows it."""
@@ -73,7 +73,7 @@ class Progress:
             key = event["case"], event["attempt"]
             if event["event"] == "start":
                 self.running.add(key)
-                self._last = key[0]
+                self.begun_last = key
             elif event["event"] == "end":
                 where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
                 self._end(key, event["status"], where)
@@ -96,7 +96,7 @@ class Progress:
         if self._console.live:
             if time.monotonic() - self._shown > REFRESH:
                 self._shown = time.monotonic()
-                self._console.status(f"{self._summary(done)}  {self._last}")
+                self._console.status(f"{self._summary(done)}  {self.begun_last[0]}")
         elif (quarters := 4 * done // self._total) > self._quarters:
             self._quarters = quarters
             self._console.line(self._summary(done))

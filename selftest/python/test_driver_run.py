@@ -50,6 +50,7 @@ for name in (test.removeprefix("Topic.") for test in words["--gtest_filter"].spl
     elif name == "cannot": end("error", failures=[dict(file="cases/topic.cc", line=9, message="socket(2): EMFILE")])
     elif name == "fails": end("fail", failures=[dict(file="cases/topic.cc", line=9, message="wanted one\ngot two")])
     else: end("pass")
+    if name == "falls": os.kill(os.getpid(), signal.SIGSEGV)
 """
 
 
@@ -120,6 +121,11 @@ class Verdicts(FrontDoor):
     def test_a_crash_in_one_process_leaves_the_rest_missing(self) -> None:
         self.assert_ended(self.ask("passes crashes fails", "--in-one-process"), 1)
         self.assertEqual([case["status"] for case in self.run_json()["cases"]], ["pass", "crashed", "missing"])
+
+    def test_a_crash_after_the_last_answer_is_seen_in_one_process_too(self) -> None:
+        for options in ((), ("--in-one-process",)):
+            self.assert_ended(self.ask("passes falls", *options), 1, "1 passed, 1 failed, 0 skipped")
+            self.assertEqual([case["status"] for case in self.run_json()["cases"]], ["pass", "crashed"])
 
     def test_list_is_plain_ids(self) -> None:
         self.assertEqual(self.ask("passes skips", "--list", "--label", "odd").stdout, "topic.skips\n")
