@@ -58,7 +58,7 @@ CLAIM({.id = "passed.listener_of_root_stays_roots",
        .says = "A listener that root opened for workers of another user stays root's: processes of root may join it, "
                "those of the workers' user may not, and only what a worker accepts belongs to that user.",
        .sources = {Kernel("sock_alloc()"), Kernel("sock_graft()"), Kernel("inet_csk_bind_conflict()")},
-       .documents = {Stated("EN-07"), Truth("EN-07")}});
+       .documents = {Truth("EN-07")}});
 
 CASE(PassedDescriptors, OfRootAreNotJoinedByTheWorkersUser, Witnesses("passed.listener_of_root_stays_roots"),
      Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
