@@ -78,7 +78,7 @@ CLAIM({.id = "tcp.handshake.survives_a_joining_listener",
        .kernels = "since 4.4",
        .rows = {"Q-005", "SYNX-001", "SYNX-002"},
        .sources = {Kernel("inet_csk_reqsk_queue_hash_add()"), Kernel("tcp_v4_rcv()"), Kernel("tcp_check_req()")},
-       .documents = {Truth("TH-10"), Truth("TH-11"), Stated("TH-12")}});
+       .documents = {Truth("TH-10"), Truth("TH-11"), Stated("TH-12"), Truth("TH-12")}});
 
 CASE(Handshake, EndsAtItsListenerAlthoughOthersJoined, Witnesses("tcp.handshake.survives_a_joining_listener"),
      Needs(needs::kReusePort), Labels("tcp")) {
@@ -126,7 +126,7 @@ CLAIM(
      .rows = {"Q-007", "SYNX-005", "SYNX-006"},
      .sources = {KernelDoc("networking/ip-sysctl.rst, tcp_migrate_req"), Kernel("reuseport_migrate_sock()"),
                  Kernel("tcp_v4_rcv()"), Kernel("inet_csk_reqsk_queue_hash_add()")},
-     .documents = {Truth("TH-12"), Truth("TH-11"), Stated("EN-19")}});
+     .documents = {Truth("TH-12"), Truth("TH-11"), Truth("EN-18")}});
 
 CASE(Handshake, MovesToAnotherListenerWithMigration, Witnesses("tcp.handshake.migrates"),
      Needs(needs::kReusePort, needs::kMigration), Labels("tcp")) {

@@ -158,6 +158,7 @@ CLAIM({.id = "multicast.changes_nothing_at_bind",
        .says =
            "Binding a port for multicast follows the rules of any UDP port: another owner is refused by SO_REUSEPORT, "
            "and a group's address conflicts with the wildcard as any address does.",
+       .kernels = "since 3.9",
        .rows = {"MC-005"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_lport_inuse()")}});
 
