@@ -160,7 +160,7 @@ CLAIM(
              "of an idle one wait in its queue.",
      .kernels = "since 3.9",
      .sources = {Kernel("reuseport_select_sock()"), Kernel("inet_csk_reqsk_queue_add()")},
-     .documents = {Stated("ES-24"), Truth("ES-24")}});
+     .documents = {Truth("ES-24")}});
 
 CASE(ConnectionSpread, FillsTheQueuesOfListenersThatNobodyAcceptsOn,
      Witnesses("tcp.spread.idle_listeners_get_their_share"), Needs(needs::kReusePort), Labels("tcp")) {

@@ -4,6 +4,7 @@
 #include "harness/owner.h"
 #include "harness/peer.h"
 #include "harness/socket.h"
+#include "harness/traffic.h"
 #include "netns/links.h"
 #include "netns/private_network.h"
 
@@ -150,6 +151,21 @@ CASE(ConnectionTuple, AChildProcessReadsTheSameConnection, Witnesses("connection
   EXPECT_THAT(InChild(child, [&] { return std::vector{connection.server.Receive()}; }).front(), Is("for the child"));
   EXPECT_THAT(connection.client.Send("for the parent"), Succeeds());
   EXPECT_THAT(connection.server.Receive(), Is("for the parent"));
+}
+
+CLAIM({.id = "connection.raw_sockets_get_copies",
+       .says = "Raw sockets of UDP's number get a copy of a datagram each, beside the UDP socket that it is sent to.",
+       .rows = {"RAW-001"},
+       .sources = {Man("raw(7), DESCRIPTION"), Kernel("raw_local_deliver()")},
+       .documents = {Truth("ES-05")}});
+
+CASE(ConnectionTuple, RawSocketsGetCopiesBesideTheReceiver, Witnesses("connection.raw_sockets_get_copies"),
+     Labels("udp")) {
+  Socket one = Raw(Loopback4(2)).Bound(0);
+  Socket two = Raw(Loopback4(2)).Bound(0);
+  Socket receiver = Udp(Loopback4(2)).Bound(kServerPort);
+
+  EXPECT_THAT(DatagramsOver({&one, &two, &receiver}, 1, Loopback4(2), kServerPort), Gets(1, 1, 1));
 }
 
 }  // namespace

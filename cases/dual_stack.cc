@@ -36,6 +36,7 @@ std::vector<Pair> InBothTransports(std::vector<Pair> (*pairs)(const std::string&
 CLAIM({.id = "dual_stack.wildcard_holds_ipv4",
        .says = "An IPv6 wildcard socket that is not IPV6_V6ONLY holds its port on every IPv4 address too: it conflicts "
                "with any IPv4 socket of that port, whichever comes first.",
+       .kernels = "all but 6.1 before 6.1.25 and 6.2, where TCP misses some conflicts",
        .rows = {"DS-001", "DS-002", "DS-004"},
        .sources = {Man("ipv6(7), IPV6_V6ONLY"), Rfc("RFC 3493, section 5.3"), Kernel("inet_rcv_saddr_equal()")}});
 
@@ -57,6 +58,7 @@ MATRIX(DualStack, WildcardHoldsIpv4, Pair, kWildcardHoldsIpv4, Witnesses("dual_s
 
 CLAIM({.id = "dual_stack.v6only_leaves_ipv4_free",
        .says = "An IPv6 wildcard socket with IPV6_V6ONLY and an IPv4 socket hold one port side by side.",
+       .kernels = "all but 6.1 before 6.1.170 and 6.2 to 6.8, where TCP refuses some",
        .rows = {"DS-002", "DS-003", "DS-006", "DS-009"},
        .sources = {Man("ipv6(7), IPV6_V6ONLY"), Rfc("RFC 3493, section 5.3"), Kernel("inet_rcv_saddr_equal()")}});
 
@@ -121,6 +123,7 @@ CASE(DualStack, WildcardIsRefusedOverAnIpv6Address, Witnesses("dual_stack.wildca
 CLAIM({.id = "dual_stack.mapped_address_is_the_ipv4_address",
        .says = "An IPv4-mapped address stands for that IPv4 address: ::ffff:127.0.0.1 conflicts where 127.0.0.1 does, "
                "and ::ffff:0.0.0.0 where 0.0.0.0 does.",
+       .kernels = "all but unfixed 6.1 to 6.5 (fixed in 6.5.6), where TCP answers some otherwise",
        .rows = {"DS-006", "DS-007", "DS-009", "DS-010"},
        .sources = {Man("ipv6(7), Address format"), Rfc("RFC 4291, section 2.5.5.2"),
                    Kernel("inet_rcv_saddr_equal()")}});

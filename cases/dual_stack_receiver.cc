@@ -31,6 +31,7 @@ CASE(DualStackReceiver, EachFamilyReachesItsOwnListener, Witnesses("dual_stack.t
 CLAIM({.id = "dual_stack.tcp_v6only_and_dual_are_two_groups",
        .says = "A dual-stack wildcard and a V6ONLY one that share a port by SO_REUSEPORT are two groups, and the group "
                "that listened first gets every IPv6 connection.",
+       .kernels = "since 4.6",
        .rows = {"DS-015", "DS-016"},
        .sources = {Kernel("inet_reuseport_add_sock(), inet_lhash2_lookup()")}});
 
@@ -54,6 +55,7 @@ CLAIM(
     {.id = "dual_stack.mapped_listener_is_a_group_of_its_own",
      .says = "Listeners on 127.0.0.1 and on ::ffff:127.0.0.1 that share a port by SO_REUSEPORT are two groups, and the "
              "IPv4 sockets get every connection.",
+     .kernels = "since 4.6",
      .rows = {"DS-017", "MISC-007"},
      .sources = {Kernel("inet_reuseport_add_sock(), compute_score()")}});
 
@@ -81,6 +83,7 @@ CLAIM(
     {.id = "dual_stack.ipv4_group_outranks_the_device",
      .says = "For an IPv4 connection an IPv4 listener comes before a dual-stack one that is bound to the device and to "
              "the processor.",
+     .kernels = "since 4.6",
      .rows = {"SCORE-003"},
      .sources = {Man("socket(7), SO_BINDTODEVICE"), Man("socket(7), SO_INCOMING_CPU"),
                  Kernel("inet_lhash2_lookup(), compute_score()")}});
@@ -136,6 +139,7 @@ CLAIM({.id = "dual_stack.udp_v6only_and_dual_are_two_groups",
        .says =
            "A dual-stack UDP wildcard and a V6ONLY one that share a port by SO_REUSEPORT are two groups: the one bound "
            "first gets every IPv6 datagram, and the dual-stack one every IPv4 datagram.",
+       .kernels = "since 4.5",
        .rows = {"UDP-RX-019", "UDP-RX-020"},
        .sources = {Kernel("udp_reuseport_add_sock(), udp6_lib_lookup2()")}});
 

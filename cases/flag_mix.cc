@@ -174,6 +174,7 @@ CLAIM(
      .says = "Beside a UDP holder the same owner may bind an overlapping address if both sides asked for SO_REUSEADDR "
              "or both for SO_REUSEPORT.",
      .kernels = kKernels,
+     .rows = {"UDP-BIND-001", "UDP-BIND-002", "UDP-BIND-005", "UDP-BIND-007"},
      .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_get_port()")}});
 
 MATRIX(FlagMix, UdpHolder, Mix, kUdpMixes, Witnesses("flags.mix.udp"), Labels("udp")) {

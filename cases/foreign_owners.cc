@@ -21,6 +21,7 @@ const std::vector<Kind> kKinds = {
 CLAIM({.id = "owner.one_for_all_sharers",
        .says = "Sockets of which each has SO_REUSEPORT and nothing else share an address and port only if all belong "
                "to one user.",
+       .kernels = "since 3.9",
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()"),
                    Commit("c617f398edd4"), Commit("ba418fa357a7")},
        .documents = {Stated("ES-16"), Stated("TH-03")}});
@@ -42,6 +43,7 @@ MATRIX(ForeignOwners, OfTwoUsersDoNotShare, Kind, kKinds, Witnesses("owner.one_f
 
 CLAIM({.id = "owner.first_listener_decides",
        .says = "Who wants to listen beside the only listener of a port needs that listener's owner.",
+       .kernels = "since 3.9",
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("inet_csk_bind_conflict()")},
        .documents = {Stated("EN-06")}});
 
@@ -58,6 +60,7 @@ CASE(ForeignOwners, ListenOnlyBesideOneOfTheirOwn, Witnesses("owner.first_listen
 CLAIM({.id = "owner.stranger_refused",
        .says = "A user's port that is shared by SO_REUSEPORT alone is refused to every other user, on the same address "
                "and on the wildcard.",
+       .kernels = "since 3.9",
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Stated("ES-17")}});
 
@@ -86,6 +89,7 @@ MATRIX(ForeignOwners, AreRefused, Strange, kStrangers, Witnesses("owner.stranger
 
 CLAIM({.id = "owner.root_not_exempt",
        .says = "Root is an owner like any other: it may not join a user's port, and no user may join root's.",
+       .kernels = "since 3.9",
        .rows = {"UID-008"},
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("ES-16")}});
@@ -107,6 +111,7 @@ MATRIX(ForeignOwners, AreRefusedBesideRootToo, Kind, kKinds, Witnesses("owner.ro
 CLAIM({.id = "owner.root_without_capabilities",
        .says = "Uid 0 is the owner even where it has no capability: such a process joins root's port and opens no "
                "privileged one.",
+       .kernels = "since 3.9",
        .rows = {"PRIV-006"},
        .sources = {Kernel("sock_alloc()"), Man("capabilities(7), CAP_NET_BIND_SERVICE")}});
 
@@ -124,6 +129,7 @@ CASE(ForeignOwners, DoNotIncludeRootWithoutCapabilities, Witnesses("owner.root_w
 CLAIM({.id = "owner.compared_across_user_namespaces",
        .says = "Compared is who a user is outside: uid 0 of a user namespace shares with the user it is mapped to and "
                "with no other.",
+       .kernels = "since 3.9",
        .rows = {"USERNS-001"},
        .sources = {Man("user_namespaces(7), User and group ID mappings"), Kernel("inet_csk_bind_conflict()")}});
 
@@ -148,6 +154,7 @@ CASE(ForeignOwners, IncludeRootOfAUserNamespace, Witnesses("owner.compared_acros
 CLAIM({.id = "owner.compared_per_overlap",
        .says = "Owners are compared with every overlapping socket and with no other: two users may hold a port on two "
                "addresses, and then neither may bind its wildcard.",
+       .kernels = "since 3.9",
        .rows = {"UID-009"},
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("EN-06"), Truth("TH-03")}});
@@ -173,6 +180,7 @@ CASE(ForeignOwners, OnTwoAddressesKeepEachOtherFromTheWildcard, Witnesses("owner
 CLAIM({.id = "owner.not_compared_with_both_options",
        .says = "Two sockets that have both SO_REUSEADDR and SO_REUSEPORT share a port whoever owns them, as long as "
                "neither listens; for UDP that is always.",
+       .kernels = "since 3.9",
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("ES-17"), Truth("TH-03")}});
 

@@ -83,6 +83,7 @@ CLAIM(
     {.id = "left.shared_with_their_owner",
      .says = "A half-closed connection of a SO_REUSEPORT server does not stop the same user from binding the wildcard, "
              "and stops every other.",
+     .kernels = "since 3.9",
      .rows = {"TW-015"},
      .sources = {Kernel("inet_csk_bind_conflict()"), Rfc("RFC 9293, 3.6.1 Half-Closed Connections")}});
 
@@ -112,6 +113,7 @@ CASE(LeftConnections, HalfClosedRefuseAnotherOwner, Witnesses("left.shared_with_
 CLAIM({.id = "left.accepted_by_another_user",
        .says = "What another user accepted from a SO_REUSEPORT listener keeps that listener's owner out after it "
                "closed, unless the owner's was the last bind(2) that the port remembers.",
+       .kernels = "since 3.9",
        .rows = {"TW-014"},
        .sources = {Kernel("sock_graft()"), Kernel("sk_reuseport_match()"), Kernel("inet_csk_bind_conflict()")}});
 
@@ -140,6 +142,7 @@ CLAIM(
     {.id = "left.brief_orphan_has_no_owner",
      .says = "What waits in FIN_WAIT2 for no longer than TIME_WAIT lasts has no owner: any user's SO_REUSEPORT socket "
              "takes the port, and from then on its own owner counts.",
+     .kernels = "since 3.9",
      .rows = {"TW-008"},
      .sources = {Kernel("tcp_time_wait()"), Kernel("inet_csk_bind_conflict()"),
                  KernelDoc("networking/ip-sysctl, tcp_fin_timeout")}});
@@ -164,6 +167,7 @@ CLAIM(
     {.id = "left.long_orphan_refuses_strangers",
      .says = "What waits in FIN_WAIT2 for longer than TIME_WAIT lasts refuses the SO_REUSEPORT socket of another plain "
              "user.",
+     .kernels = "since 3.9",
      .rows = {"TW-008"},
      .sources = {Kernel("__tcp_close()"), Kernel("inet_csk_bind_conflict()")}});
 

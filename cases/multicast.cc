@@ -70,7 +70,7 @@ CLAIM(
          "alike: multicast is never distributed as SO_REUSEPORT distributes unicast.",
      .rows = {"MC-001", "MC-002", "MC-008", "MC-009"},
      .sources = {Man("ip(7), IP_ADD_MEMBERSHIP"), Kernel("__udp4_lib_mcast_deliver(), __udp6_lib_mcast_deliver()")},
-     .documents = {Stated("ES-25"), Truth("ES-25")}});
+     .documents = {Truth("ES-25"), Truth("ES-05")}});
 
 MATRIX(Multicast, EveryMemberGetsEveryDatagram, Row, kBothOptions, Witnesses("multicast.copied_to_every_member"),
        Labels("udp", "multicast")) {
@@ -158,6 +158,7 @@ CLAIM({.id = "multicast.changes_nothing_at_bind",
        .says =
            "Binding a port for multicast follows the rules of any UDP port: another owner is refused by SO_REUSEPORT, "
            "and a group's address conflicts with the wildcard as any address does.",
+       .kernels = "since 3.9",
        .rows = {"MC-005"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_lport_inuse()")}});
 
@@ -186,7 +187,8 @@ CLAIM(
          "Each socket that shares a port gets a copy of every broadcast datagram, by SO_REUSEADDR and by SO_REUSEPORT "
          "alike.",
      .rows = {"MC-006", "MC-007"},
-     .sources = {Man("socket(7), SO_BROADCAST"), Kernel("__udp4_lib_mcast_deliver()")}});
+     .sources = {Man("socket(7), SO_BROADCAST"), Kernel("__udp4_lib_mcast_deliver()")},
+     .documents = {Truth("ES-05")}});
 
 struct Option {
   std::string name;
@@ -236,13 +238,16 @@ CLAIM({.id = "multicast.connected_socket_filters_by_source",
 CASE(Multicast, ConnectedSocketFiltersBySource, Witnesses("multicast.connected_socket_filters_by_source"),
      Labels("udp", "multicast")) {
   GroupsOverLoopback();
-  Socket connected = Udp(Any4()).ReuseAddr().Bound(port());
+  // On the wildcard connect(2) would set the local address too, which no group's datagram has.
+  Socket connected = Udp(kGroup).ReuseAddr().Bound(port());
   Socket member = Udp(Any4()).ReuseAddr().Bound(port());
   EXPECT_THAT(connected.Join(kGroup, "lo"), Succeeds());
   EXPECT_THAT(member.Join(kGroup, "lo"), Succeeds());
   EXPECT_THAT(connected.Connect(Loopback4(), 9000), Succeeds());
 
   EXPECT_THAT(DatagramsOver({&connected, &member}, 1, kGroup, port()), Gets(0, 1));
+  Udp(Loopback4()).Bound(9000).SendTo(kGroup, port());
+  EXPECT_THAT(QueuedDatagrams({&connected, &member}), Gets(1, 1));
 }
 
 }  // namespace

@@ -140,6 +140,7 @@ CASE(NonlocalAddresses, OfTransparentSocketsConflict, Witnesses("nonlocal.transp
 CLAIM({.id = "nonlocal.shared_before_the_address_comes",
        .says = "Listeners share by SO_REUSEPORT a port on an address that no device has yet, and share its connections "
                "once the address comes.",
+       .kernels = "since 3.9",
        .rows = {"NL-004"},
        .sources = {Man("ip(7), IP_FREEBIND"), Man("socket(7), SO_REUSEPORT"), Kernel("reuseport_select_sock()")}});
 

@@ -169,7 +169,7 @@ CLAIM({.id = "option.repair_forces_reuseaddr",
        .says = "While TCP_REPAIR is on, SO_REUSEADDR reads as 2; when it is switched off, it is 0 again.",
        .kernels = "since 3.5, where CONFIG_CHECKPOINT_RESTORE is set",
        .rows = {"OPT-011"},
-       .sources = {Man("tcp(7), TCP_REPAIR"), Kernel("do_tcp_setsockopt(), SK_FORCE_REUSE")}});
+       .sources = {Kernel("do_tcp_setsockopt(), SK_FORCE_REUSE")}});
 
 CASE(OptionAbi, RepairForcesAddressReuse, Witnesses("option.repair_forces_reuseaddr"), Needs(needs::kRepair)) {
   Socket socket = Tcp(Loopback4()).Made();

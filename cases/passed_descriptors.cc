@@ -36,6 +36,7 @@ CASE(PassedDescriptors, AcceptForTheFilesystemUser, Witnesses("passed.accepted_i
 CLAIM({.id = "passed.listener_serves_another_user",
        .says = "A listener that was passed to a process of another user accepts for it, and still that user may bind "
                "no listener of its own beside it.",
+       .kernels = "since 3.9",
        .rows = {"ACC-001", "SCM-001"},
        .sources = {Man("unix(7), SCM_RIGHTS"), Kernel("sock_graft()"), Kernel("inet_csk_bind_conflict()")},
        .documents = {Truth("ES-16")}});
@@ -57,8 +58,9 @@ CASE(PassedDescriptors, ServeAnotherUserWhoMayNotJoin, Witnesses("passed.listene
 CLAIM({.id = "passed.listener_of_root_stays_roots",
        .says = "A listener that root opened for workers of another user stays root's: processes of root may join it, "
                "those of the workers' user may not, and only what a worker accepts belongs to that user.",
+       .kernels = "since 3.9",
        .sources = {Kernel("sock_alloc()"), Kernel("sock_graft()"), Kernel("inet_csk_bind_conflict()")},
-       .documents = {Stated("EN-07"), Truth("EN-07")}});
+       .documents = {Truth("EN-07")}});
 
 CASE(PassedDescriptors, OfRootAreNotJoinedByTheWorkersUser, Witnesses("passed.listener_of_root_stays_roots"),
      Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {

@@ -103,6 +103,7 @@ MATRIX(PrivilegedPorts, DoNotExistWithTheLimitAtZero, Kind, kKinds, Witnesses("p
 
 CLAIM({.id = "privilege.owner_replaces_no_capability",
        .says = "To have the owner of a privileged port's holder, even root, does not replace the capability.",
+       .kernels = "since 3.9",
        .rows = {"PRIV-004"},
        .sources = {Kernel("inet_port_requires_bind_service()"), Man("capabilities(7), CAP_NET_BIND_SERVICE")}});
 

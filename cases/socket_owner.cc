@@ -21,6 +21,7 @@ const std::vector<Kind> kKinds = {
 
 CLAIM({.id = "owner.set_at_socket",
        .says = "A socket belongs to the user who called socket(2); who calls bind(2) or listen(2) does not matter.",
+       .kernels = "since 3.9",
        .rows = {"UID-001"},
        .sources = {Kernel("sock_alloc()"), Kernel("inet_csk_bind_conflict()")},
        .documents = {Truth("ES-16")}});
@@ -70,6 +71,7 @@ CASE(SocketOwner, OfMptcpIsSetAtSocketWhoeverBinds, Witnesses("owner.mptcp_set_a
 
 CLAIM({.id = "owner.is_the_filesystem_user",
        .says = "The owner of a socket is the filesystem user id of the thread, not its effective user id.",
+       .kernels = "since 3.9",
        .rows = {"UID-005"},
        .sources = {Kernel("sock_alloc()"), Man("setfsuid(2)"), Man("credentials(7), User and group identifiers")},
        .documents = {Truth("ES-16")}});
@@ -89,6 +91,7 @@ CASE(SocketOwner, IsTheFilesystemUserNotTheEffectiveUser, Witnesses("owner.is_th
 
 CLAIM({.id = "owner.fchown_admits",
        .says = "fchown(2) changes the owner that port sharing compares: a socket given to the holder's owner may join.",
+       .kernels = "since 3.9",
        .rows = {"UID-002", "UID-007"},
        .sources = {Kernel("sockfs_setattr()"), Man("chown(2)")},
        .documents = {Truth("ES-16")}});
@@ -129,6 +132,7 @@ CASE(SocketOwner, ChangedToTheHoldersSharesItsTraffic, Witnesses("owner.fchown_a
 CLAIM(
     {.id = "owner.fchown_hands_the_port_over",
      .says = "fchown(2) of the socket that holds a port hands the port to the new owner and locks the former one out.",
+     .kernels = "since 3.9",
      .rows = {"UID-003"},
      .sources = {Kernel("sockfs_setattr()"), Kernel("inet_csk_bind_conflict()")},
      .documents = {Truth("ES-16")}});
@@ -170,6 +174,7 @@ CASE(SocketOwner, TakesNothingWithoutTheCapability, Witnesses("owner.fchown_need
 
 CLAIM({.id = "owner.fchown_keeps_the_group",
        .says = "fchown(2) after listen(2) takes no socket out of its group.",
+       .kernels = "since 3.9",
        .rows = {"UID-006"},
        .sources = {Kernel("sockfs_setattr()"), Kernel("reuseport_select_sock()")}});
 
@@ -188,6 +193,7 @@ CASE(SocketOwner, ChangedLaterKeepsTheGroup, Witnesses("owner.fchown_keeps_the_g
 CLAIM({.id = "owner.fchown_of_one_member_admits_its_former_owner",
        .says = "After fchown(2) of one listener of a TCP group its former owner, who still holds the others, may add "
                "listeners on the same address: the port remembers whose bind(2) succeeded last.",
+       .kernels = "since 3.9",
        .rows = {"UID-006"},
        .sources = {Kernel("sk_reuseport_match()"), Kernel("inet_csk_update_fastreuse()")}});
 

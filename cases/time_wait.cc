@@ -101,6 +101,7 @@ MATRIX(TimeWait, Refuses, Pair, kPairsThatAreRefused, Witnesses("timewait.rememb
 CLAIM({.id = "timewait.has_no_owner",
        .says = "Owners are not compared with TIME_WAIT: any user's SO_REUSEPORT socket takes the port that a "
                "SO_REUSEPORT server left, and from then on its own owner counts.",
+       .kernels = "since 3.9",
        .rows = {"TW-003", "TW-004"},
        .sources = {Kernel("inet_csk_bind_conflict()")}});
 

@@ -36,66 +36,11 @@ CASE(UdpBind, ReuseportSharesAPort, Witnesses("udp.reuseport.shared"), Needs(nee
   EXPECT_THAT(Udp(Loopback4()).ReusePort().Bind(port()), Succeeds());
 }
 
-// What the holder and the newcomer ask for.
-struct Pair {
-  std::string name;
-  Sharing holder;
-  Sharing newcomer;
-  CaseFacts facts = {};
-};
-
-CLAIM({.id = "udp.bind.shared_by_a_common_option",
-       .says = "Sockets of one owner share a UDP address and port when both asked for SO_REUSEADDR, or both for "
-               "SO_REUSEPORT, before the second was bound.",
-       .rows = {"UDP-BIND-002", "UDP-BIND-005", "UDP-BIND-007", "UDP-BIND-008"},
-       .sources = {Man("socket(7), SO_REUSEADDR"), Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_lport_inuse()")}});
-
-const std::vector<Pair> kSharing = {
-    {"reuseaddr_beside_reuseaddr", Sharing::kReuseAddr, Sharing::kReuseAddr},
-    {"reuseaddr_beside_both", Sharing::kBoth, Sharing::kReuseAddr, Needs(needs::kReusePort)},
-    {"both_beside_reuseaddr", Sharing::kReuseAddr, Sharing::kBoth, Needs(needs::kReusePort)},
-    {"reuseport_beside_reuseport", Sharing::kReusePort, Sharing::kReusePort, Needs(needs::kReusePort)},
-    {"reuseport_beside_both", Sharing::kBoth, Sharing::kReusePort, Needs(needs::kReusePort)},
-    {"both_beside_reuseport", Sharing::kReusePort, Sharing::kBoth, Needs(needs::kReusePort)},
-    {"both_beside_both", Sharing::kBoth, Sharing::kBoth, Needs(needs::kReusePort)},
-};
-
-MATRIX(UdpBind, SharesByACommonOption, Pair, kSharing, Witnesses("udp.bind.shared_by_a_common_option"), Labels("udp")) {
-  const Socket holder = Udp(Loopback4()).Asking(row.holder).Bound(port());
-
-  EXPECT_THAT(Udp(Loopback4()).Asking(row.newcomer).Bind(port()), Succeeds());
-}
-
-CLAIM({.id = "udp.bind.refused_without_a_common_option",
-       .says =
-           "A UDP address and port are refused unless the holder and the newcomer asked for the same option: the flag "
-           "of one side is not enough, and SO_REUSEADDR does not meet SO_REUSEPORT.",
-       .rows = {"UDP-BIND-001", "UDP-BIND-002", "UDP-BIND-007"},
-       .sources = {Man("socket(7), SO_REUSEADDR"), Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_lport_inuse()")}});
-
-const std::vector<Pair> kRefused = {
-    {"none_beside_none", Sharing::kNone, Sharing::kNone},
-    {"reuseaddr_beside_none", Sharing::kNone, Sharing::kReuseAddr},
-    {"reuseport_beside_none", Sharing::kNone, Sharing::kReusePort, Needs(needs::kReusePort)},
-    {"both_beside_none", Sharing::kNone, Sharing::kBoth, Needs(needs::kReusePort)},
-    {"none_beside_reuseaddr", Sharing::kReuseAddr, Sharing::kNone},
-    {"none_beside_reuseport", Sharing::kReusePort, Sharing::kNone, Needs(needs::kReusePort)},
-    {"none_beside_both", Sharing::kBoth, Sharing::kNone, Needs(needs::kReusePort)},
-    {"reuseport_beside_reuseaddr", Sharing::kReuseAddr, Sharing::kReusePort, Needs(needs::kReusePort)},
-    {"reuseaddr_beside_reuseport", Sharing::kReusePort, Sharing::kReuseAddr, Needs(needs::kReusePort)},
-};
-
-MATRIX(UdpBind, RefusesWithoutACommonOption, Pair, kRefused, Witnesses("udp.bind.refused_without_a_common_option"),
-       Labels("udp")) {
-  const Socket holder = Udp(Loopback4()).Asking(row.holder).Bound(port());
-
-  EXPECT_THAT(Udp(Loopback4()).Asking(row.newcomer).Bind(port()), FailsWith(EADDRINUSE));
-}
-
 CLAIM({.id = "udp.bind.every_holder_must_share",
        .says =
            "A newcomer needs an option in common with every socket that holds the port: SO_REUSEPORT alone is refused "
            "where one of two holders asked for SO_REUSEADDR alone.",
+       .kernels = "since 3.9",
        .rows = {"UDP-BIND-008"},
        .sources = {Kernel("udp_lib_lport_inuse()")}});
 
@@ -138,6 +83,7 @@ CASE(UdpBind, ReuseportSharesWithItsOwnOwner, Witnesses("udp.reuseport.one_owner
 
 CLAIM({.id = "udp.both_options.any_owner",
        .says = "SO_REUSEPORT keeps no other owner out of a UDP port whose sockets ask for SO_REUSEADDR as well.",
+       .kernels = "since 3.9",
        .rows = {"UDP-BIND-006"},
        .sources = {Kernel("udp_lib_lport_inuse()")}});
 
@@ -188,6 +134,7 @@ CASE(UdpBind, SpecificAddressComesBeforeTheWildcard, Witnesses("udp.reuseaddr.sp
 
 CLAIM({.id = "udp.reuseport.wildcard_beside_addresses",
        .says = "With SO_REUSEPORT a UDP wildcard and several specific addresses of one owner share a port.",
+       .kernels = "since 3.9",
        .rows = {"UDP-BIND-009"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_lport_inuse()")}});
 
@@ -256,6 +203,7 @@ CASE(UdpBind, PortZeroGivesNoPortOfAnotherOwnersGroup, Witnesses("udp.bind.port_
 
 CLAIM({.id = "udp.bind.automatic_port_can_be_joined",
        .says = "A UDP port that the kernel chose for a socket with SO_REUSEPORT can be bound by its number beside it.",
+       .kernels = "since 3.9",
        .rows = {"MISC-004"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_lib_get_port()")}});
 

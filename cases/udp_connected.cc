@@ -169,6 +169,7 @@ CLAIM({.id = "udp.connected.wildcard_member_leaves_its_group",
        .says =
            "A wildcard member of a SO_REUSEPORT group that connects leaves the group for good: disconnected again, it "
            "alone gets all that is sent to the port, and a later member joins it instead of the group.",
+       .kernels = "since 4.5",
        .rows = {"UDP-RX-008", "UDP-RX-009"},
        .sources = {Kernel("udp_lib_rehash(), reuseport_detach_sock()")}});
 

@@ -196,6 +196,7 @@ CLAIM(
     {.id = "udp.reuseport.last_member_takes_the_closed_place",
      .says = "When a member of a SO_REUSEPORT group is closed, the member bound last takes its place, and with it its "
              "share of the hash; the other members keep theirs.",
+     .kernels = "since 4.5",
      .rows = {"UDP-RX-022"},
      .sources = {Man("socket(7), SO_ATTACH_REUSEPORT_CBPF"), Kernel("__reuseport_detach_sock()")}});
 
@@ -230,6 +231,7 @@ CLAIM({.id = "udp.both_options.newest_then_group",
        .says =
            "A UDP socket with SO_REUSEADDR alone that is bound after one with both options takes every datagram, until "
            "a third socket with both options joins the first in a group, which takes them all.",
+       .kernels = "since 4.5",
        .rows = {"UDP-RX-006"},
        .sources = {Kernel("udp_reuseport_add_sock(), udp4_lib_lookup2()")}});
 
@@ -256,6 +258,7 @@ CLAIM({.id = "udp.shutdown.unconnected_keeps_receiving",
        .says =
            "shutdown(2) of an unconnected UDP socket fails with ENOTCONN and takes nothing from it: it keeps its place "
            "in its group.",
+       .kernels = "since 3.9",
        .rows = {"UDP-RX-013"},
        .sources = {Man("shutdown(2), ERRORS"), Kernel("inet_shutdown()")}});
 

@@ -25,6 +25,7 @@ inline constexpr Option kBindAddressNoPort{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 
 inline constexpr Option kMulticastAll{IPPROTO_IP, IP_MULTICAST_ALL, "multicast_all"};
 inline constexpr Option kMulticastLoop{IPPROTO_IP, IP_MULTICAST_LOOP, "multicast_loop"};
 inline constexpr Option kIncomingCpu{SOL_SOCKET, SO_INCOMING_CPU, "incoming_cpu"};
+inline constexpr Option kAttachFilter{SOL_SOCKET, SO_ATTACH_FILTER, "attach_filter"};
 inline constexpr Option kAcceptConn{SOL_SOCKET, SO_ACCEPTCONN, "acceptconn"};
 inline constexpr Option kRepair{IPPROTO_TCP, TCP_REPAIR, "repair"};
 inline constexpr Option kDeferAccept{IPPROTO_TCP, TCP_DEFER_ACCEPT, "defer_accept"};
