@@ -158,8 +158,6 @@ def _whole(lowest: int) -> Callable[[str], int]:
 
 
 def _check(options: Options) -> None:
-    if options.in_one_process and options.seed is not None:
-        raise Stop("--in-one-process keeps the order of the program: leave out --shuffle")
     # A word without a dot or a wildcard is no case id; a misspelt command should not cost a build first.
     if options.command == "run" and not options.self_test and options.words:
         word = options.words[0]

@@ -53,6 +53,16 @@ def check_writable(folder: Path, what: str, option: str) -> None:
         raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): run as its owner, or name another with {option} DIR") from None
 
 
+def give_back(folder: Path) -> None:
+    """What root made in the build folder for a user of sudo(8) becomes that user's, who goes on without sudo."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.geteuid() != 0 or not user or not group:
+        return
+    for path in [folder, *folder.rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, int(user), int(group), follow_symlinks=False)
+
+
 def _demand_same_tree(folder: Path) -> None:
     """A build folder copied with its tree still builds the old tree; Stop (2), because its answers would not be ours."""
     with contextlib.suppress(FileNotFoundError):

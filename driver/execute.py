@@ -29,6 +29,7 @@ class Job:
     attempts: Sequence[plan.Attempt]
     jobs: int
     deadline: int  # seconds a case
+    seed: int | None  # of the order; None keeps the program's
     folder: Path
     events: Path
     log: Path  # what ctest, or the one process, prints
@@ -67,7 +68,7 @@ def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exit
     for number in sorted({attempt.number for attempt in job.attempts}):
         tests = [attempt.case.test for attempt in job.attempts if attempt.number == number]
         # A file, because one argument holds no more than 128 KiB.
-        flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n")
+        flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n{_order(job.seed, number)}")
         command = [*job.command, f"--gtest_flagfile={flags}"]
         limit = len(tests) * (job.deadline + ctest.BACKSTOP)
         code = _watch(command, job.environment(PORTSHARE_ATTEMPT=str(number)), job.log, progress, interrupts, limit)
@@ -78,6 +79,11 @@ def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exit
         exits |= {key: end for key in progress.running or ({progress.begun_last} if code not in (0, 1) else ())}
         progress.running.clear()
     return exits
+
+
+def _order(seed: int | None, number: int) -> str:
+    """GoogleTest's flags for a new order each round; it takes seeds from 1 to 99999."""
+    return "" if seed is None else f"--gtest_shuffle\n--gtest_random_seed={(seed + number) % 99999 + 1}\n"
 
 
 def _watch(

@@ -1,6 +1,6 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, lookup, processes, run, selftest
+from driver import arguments, build, lookup, processes, run, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -38,6 +38,9 @@ def _do(options: Options, console: Console) -> int:
     if options.help:
         console.line(options.help.rstrip())
         return Exit.EXPECTED
-    if options.self_test:
-        return selftest.self_test(options, console)
-    return COMMANDS[options.command](options, console)
+    try:
+        if options.self_test:
+            return selftest.self_test(options, console)
+        return COMMANDS[options.command](options, console)
+    finally:
+        build.give_back(options.build_dir)

