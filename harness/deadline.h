@@ -21,8 +21,8 @@ void StartDeadline(std::chrono::milliseconds limit, const std::string& end_event
 void NameStep(const std::string& json_string);
 void StopDeadline();
 
-// A child of fork(2) has no timer of its case.  This gives it one that ends it in silence, so that it does not stay when
-// its parent was ended first.
+// A child of fork(2) has no timer of its case.  This gives it one that ends it in silence, so that it does not stay
+// when its parent was ended first.
 void LimitChild();
 
 }  // namespace portshare

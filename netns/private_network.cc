@@ -159,8 +159,7 @@ PrivateNetwork::PrivateNetwork(Descriptor before) : before_(std::move(before)) {
 }
 
 // Entered once the other constructor is done, so that a lo that stays down leaves the namespace again.
-PrivateNetwork::PrivateNetwork()
-    : PrivateNetwork(Descriptor(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))) {
+PrivateNetwork::PrivateNetwork() : PrivateNetwork(Descriptor(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))) {
   LinkUp("lo");
 }
 
