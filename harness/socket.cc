@@ -154,7 +154,7 @@ Outcome Socket::GetBytes(Option option, socklen_t length) {
   const int result = getsockopt(descriptor(), option.level, option.number, bytes.data(), &length);
   std::string answer = std::to_string(length) + " bytes";
   bytes.resize(std::min<size_t>(bytes.size(), length));
-  for (const unsigned char byte : bytes) answer += " " + std::to_string(byte);
+  for (const char byte : bytes) answer += " " + std::to_string(static_cast<unsigned char>(byte));
   return Did(step, result, answer);
 }
 
