@@ -48,8 +48,8 @@ inline std::string ScratchFile() {
     setenv("PORTSHARE_UNIT_FOLDER", mkdtemp(folder.data()), 1);
     atexit([] { std::filesystem::remove_all(std::getenv("PORTSHARE_UNIT_FOLDER")); });
   }
-  const std::string file = std::string(std::getenv("PORTSHARE_UNIT_FOLDER")) + "/" +
-                           testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string file = std::string(std::getenv("PORTSHARE_UNIT_FOLDER")) + "/" +
+                     testing::UnitTest::GetInstance()->current_test_info()->name();
   std::filesystem::remove(file);
   return file;
 }
