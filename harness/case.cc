@@ -109,17 +109,17 @@ void Case::TearDown() {
   network_.reset();
 }
 
-void Case::Guarded(const std::function<void()>& body) const {
+void Case::Guarded(const std::function<void()>& body) {
   const CaseRecord* record = RunningCase();
   const char* file = record != nullptr ? record->file.c_str() : __FILE__;
   const int line = record != nullptr ? record->line : __LINE__;
   try {
     body();
   } catch (const UnexpectedAnswer&) {
-    ADD_FAILURE_AT(file, line) << "a step that the case builds on was refused: see the steps";
+    GTEST_FAIL_AT(file, line) << "a step that the case builds on was refused: see the steps";
   } catch (const CannotAsk& reason) {
     Journal::Get().Error(reason.what());
-    ADD_FAILURE_AT(file, line) << "could not ask: " << reason.what();
+    GTEST_FAIL_AT(file, line) << "could not ask: " << reason.what();
   }
 }
 

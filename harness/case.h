@@ -64,8 +64,9 @@ class Case : public testing::Test {
   // The port that the case is about; its namespace is its own, so that any number serves.
   static constexpr uint16_t port() { return 7777; }
 
-  // Runs the case's body; a step that was refused ends it as `fail`, one that could not be asked as `error`.
-  void Guarded(const std::function<void()>& body) const;
+  // Runs the case's set-up or body; a step that was refused ends it as `fail`, one that could not be asked as `error`.
+  // Either failure is fatal: a body never runs without its private network.
+  static void Guarded(const std::function<void()>& body);
 
   // Sets a sysctl of the case's namespace: "ipv4/ip_unprivileged_port_start".
   static Outcome Sysctl(const std::string& name, const std::string& value);

@@ -1,8 +1,10 @@
 #include "harness/deadline.h"
 
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -12,9 +14,11 @@
 namespace portshare {
 namespace {
 
-// Read by the signal handler, so plain memory of fixed size: an object without its last brace, and a JSON string.
+// Read by the signal handler, so plain memory of fixed size: an object without its last brace, and a JSON string.  The
+// next step is written beside the one that the handler would read, which stays whole.
 char end_event[1024];
-char step[512];
+char steps[2][512];
+volatile std::sig_atomic_t step = 0;
 
 void Append(char* line, size_t size, const char* text) {
   const size_t used = strlen(line);
@@ -25,14 +29,14 @@ void Expire(int) {
   char line[2048] = "";
   Append(line, sizeof line, end_event);
   Append(line, sizeof line, ",\"text\":");
-  Append(line, sizeof line, step);
+  Append(line, sizeof line, steps[step]);
   Append(line, sizeof line, "}\n");
   EventLog::Get().Write(line, strlen(line));
   char message[640] = "deadline passed at ";
-  Append(message, sizeof message, step);
+  Append(message, sizeof message, steps[step]);
   Append(message, sizeof message, "\n");
   // Nothing is left to try when standard error is gone too.
-  if (write(STDERR_FILENO, message, strlen(message)) < 0) _exit(1);
+  [[maybe_unused]] const ssize_t told = write(STDERR_FILENO, message, strlen(message));
   _exit(1);
 }
 
@@ -44,6 +48,11 @@ void Arm(std::chrono::milliseconds limit) {
 }
 
 }  // namespace
+
+void LimitSends(int socket) {
+  const timeval limit{std::chrono::duration_cast<std::chrono::seconds>(kStepLimit).count(), 0};
+  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
 
 std::chrono::milliseconds CaseDeadline() {
   const char* seconds = std::getenv("PORTSHARE_DEADLINE");
@@ -65,8 +74,17 @@ void StartDeadline(std::chrono::milliseconds limit, const std::string& event) {
 
 void NameStep(const std::string& json_string) {
   // A string that does not fit would end the line in the middle of an escape.
-  step[0] = '\0';
-  Append(step, sizeof step, json_string.size() < sizeof step ? json_string.c_str() : "\"a long step\"");
+  const int next = 1 - step;
+  char* text = steps[next];
+  text[0] = '\0';
+  Append(text, sizeof steps[next], json_string.size() < sizeof steps[next] ? json_string.c_str() : "\"a long step\"");
+  std::atomic_signal_fence(std::memory_order_release);
+  step = next;
+}
+
+void LimitChild() {
+  std::signal(SIGALRM, SIG_DFL);
+  Arm(CaseDeadline());
 }
 
 void StopDeadline() {

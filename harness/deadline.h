@@ -9,6 +9,9 @@ namespace portshare {
 // What a single step may take before it is given up as ETIMEDOUT: well below a case's own deadline.
 inline constexpr std::chrono::milliseconds kStepLimit{3000};
 
+// The same limit on connect(2) and send(2) of a socket.  socket(7) SO_SNDTIMEO
+void LimitSends(int socket);
+
 // From PORTSHARE_DEADLINE (seconds); 10 s without it.
 std::chrono::milliseconds CaseDeadline();
 
@@ -17,5 +20,9 @@ std::chrono::milliseconds CaseDeadline();
 void StartDeadline(std::chrono::milliseconds limit, const std::string& end_event);
 void NameStep(const std::string& json_string);
 void StopDeadline();
+
+// A child of fork(2) has no timer of its case.  This gives it one that ends it in silence, so that it does not stay
+// when its parent was ended first.
+void LimitChild();
 
 }  // namespace portshare

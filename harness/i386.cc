@@ -60,10 +60,10 @@ class LowMemory {
 struct LowMemory {
   static constexpr size_t kSize = 4096;
   static constexpr size_t kData = 32;
-  char* data() { return bytes; }
+  char* data() const { return bytes; }
   uint32_t data_address() const { return 0; }
   int Ask(Call, const std::array<uint32_t, 5>&) const { return ENOSYS; }
-  char bytes[kSize];
+  mutable char bytes[kSize] = {};
 };
 
 #endif

@@ -96,6 +96,11 @@ void Journal::Checked(const Outcome& outcome, const std::string& wanted, bool ok
   for (const auto& [descriptor, describe] : holders_) held_ += "  " + describe() + "\n";
 }
 
+void Journal::Needs(const Outcome& outcome) {
+  Checked(outcome, "ok", outcome.ok());
+  if (!outcome.ok()) throw UnexpectedAnswer();
+}
+
 void Journal::Holds(int descriptor, std::function<std::string()> describe) {
   holders_[descriptor] = std::move(describe);
 }

@@ -38,6 +38,12 @@ class Journal {
 
   // An expectation met a step.  The first failure of a case also notes who holds what at that moment.
   void Checked(const Outcome& outcome, const std::string& wanted, bool ok);
+  // The same for a step that a case builds on: throws UnexpectedAnswer when it was refused.
+  void Needs(const Outcome& outcome);
+
+  // Who held what at the first failure; empty before.  What a child process saw stands for this one too.
+  const std::string& held() const { return held_; }
+  void NoteHeld(const std::string& held) { held_ = held; }
 
   // Sockets describe themselves here while they live; `describe` asks the kernel.
   void Holds(int descriptor, std::function<std::string()> describe);

@@ -1,6 +1,8 @@
 #include "harness/listing.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "harness/case.h"
 #include "harness/need.h"
@@ -57,6 +59,8 @@ std::string ClaimsAsJson() {
 
 std::string FactsAsJson() {
   const Privilege privilege = BecomeNamespaceRoot();
+  std::optional<PrivateNetwork> network;
+  if (privilege != Privilege::kNone) network.emplace();
   Json needs = Json::array();
   for (const Need* need : AllNeeds()) {
     // Without a namespace nothing else can be probed without touching the machine's own network.

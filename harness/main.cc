@@ -12,7 +12,6 @@
 #include "harness/event_log.h"
 #include "harness/journal.h"
 #include "harness/listing.h"
-#include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/private_network.h"
 

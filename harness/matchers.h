@@ -51,13 +51,6 @@ inline auto Is(long answer) {
   return Is(std::to_string(answer));
 }
 
-// The call succeeded and told a number from `low` to `high`.
-inline auto IsWithin(long low, long high) {
-  return Wants(std::to_string(low) + ".." + std::to_string(high), [low, high](const Outcome& outcome) {
-    return outcome.ok() && std::stol(outcome.answer) >= low && std::stol(outcome.answer) <= high;
-  });
-}
-
 // Each socket got exactly this many: Gets(0, 20).
 template <typename... Counts>
 auto Gets(Counts... counts) {

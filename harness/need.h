@@ -8,7 +8,7 @@
 namespace portshare {
 
 // One need.  `probe` is asked inside a private namespace and changes nothing outside it; it returns why the need is not
-// met.
+// met.  Throws CannotAsk when the probe itself could not be made.
 struct Need {
   const char* name;  // "second_owner"
   const char* code;  // the skip code, "no_second_owner"

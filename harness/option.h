@@ -23,7 +23,6 @@ inline constexpr Option kFreeBind{IPPROTO_IP, IP_FREEBIND, "freebind"};
 inline constexpr Option kTransparent{IPPROTO_IP, IP_TRANSPARENT, "transparent"};
 inline constexpr Option kBindAddressNoPort{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "bind_address_no_port"};
 inline constexpr Option kMulticastAll{IPPROTO_IP, IP_MULTICAST_ALL, "multicast_all"};
-inline constexpr Option kMulticastLoop{IPPROTO_IP, IP_MULTICAST_LOOP, "multicast_loop"};
 inline constexpr Option kIncomingCpu{SOL_SOCKET, SO_INCOMING_CPU, "incoming_cpu"};
 inline constexpr Option kAttachFilter{SOL_SOCKET, SO_ATTACH_FILTER, "attach_filter"};
 inline constexpr Option kAcceptConn{SOL_SOCKET, SO_ACCEPTCONN, "acceptconn"};

@@ -25,6 +25,9 @@ struct Share : Outcome {
   std::vector<int> counts;
 };
 
+// Thrown when a step that a case builds on was refused; the refusal is already recorded as an unexpected answer.
+struct UnexpectedAnswer {};
+
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome);
 
 }  // namespace portshare

@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/fsuid.h>
@@ -91,6 +92,7 @@ void EnterUserNamespaceOf(const Owner& owner) {
 Json Said(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
   Json said{{"lines", Json::array()}, {"outcomes", Json::array()}};
   const size_t known_lines = Journal::Get().lines().size();
+  const bool failed_before = testing::Test::HasFailure();
   Journal::Get().Note("in a child process as " + who + ":");
   try {
     for (const Outcome& outcome : ask()) {
@@ -104,6 +106,9 @@ Json Said(const std::string& who, const std::function<std::vector<Outcome>()>& a
   const auto& lines = Journal::Get().lines();
   for (size_t line = known_lines; line < lines.size(); ++line) said["lines"].push_back(lines[line]);
   said["names"] = Journal::Get().names();
+  said["held"] = Journal::Get().held();
+  // GoogleTest's record of an expectation that was missed here ends with this process.
+  if (!failed_before && testing::Test::HasFailure()) said["refused"] = true;
   return said;
 }
 
@@ -159,6 +164,7 @@ std::vector<Outcome> InAnotherProcess(const std::string& who, const std::functio
   const pid_t child = fork();
   if (child < 0) throw CannotAsk("fork", errno);
   if (child == 0) {
+    LimitChild();
     const std::string said = Said(who, ask).dump(-1, ' ', false, Json::error_handler_t::replace);
     const ssize_t written = write(write_end.number(), said.data(), said.size());
     _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
@@ -172,14 +178,14 @@ std::vector<Outcome> InAnotherProcess(const std::string& who, const std::functio
     waitpid(child, nullptr, 0);
     throw;
   }
-  int status = 0;
-  waitpid(child, &status, 0);
+  waitpid(child, nullptr, 0);
   const Json said = Json::parse(text, nullptr, false);
   if (said.is_discarded()) throw CannotAsk("a child process as " + who + " died before it answered");
   // A probe that asked nothing leaves nothing in the story.
   if (said["lines"].size() > 1) {
     for (const auto& line : said["lines"]) Journal::Get().Note(line.get<std::string>());
     Journal::Get().SkipNames(said["names"].get<int>());
+    Journal::Get().NoteHeld(said["held"].get<std::string>());
   }
   if (said.contains("error")) throw CannotAsk("as " + who + ": " + said["error"].get<std::string>());
   if (said.contains("refused")) throw UnexpectedAnswer();

@@ -58,8 +58,8 @@ struct Identity {
 };
 
 // Runs `ask` in a child process, which the story names as `who` ("in a child process as `who`").  The child's steps
-// join this case's journal; a refusal that ends the child's steps ends the case.  Throws CannotAsk when the child could
-// not be made or heard.
+// join this case's journal; a refusal that ends the child's steps, or an expectation missed there, ends the case.
+// Throws CannotAsk when the child could not be made or heard.
 std::vector<Outcome> InAnotherProcess(const std::string& who, const std::function<std::vector<Outcome>()>& ask);
 
 // The same in a child that libcap-ng reduced to `identity`, verified in the child before anything is asked.

@@ -15,8 +15,6 @@
 #include "harness/journal.h"
 #include "netns/cannot_ask.h"
 
-extern char** environ;
-
 namespace portshare {
 namespace {
 
@@ -35,6 +33,7 @@ Pipe MakePipe() {
 
 pid_t Start(const std::vector<std::string>& words, int input, int output) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -1,8 +1,6 @@
 #include "harness/socket.h"
 
 #include <fcntl.h>
-#include <linux/if_packet.h>
-#include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -27,139 +26,11 @@ bool BecomesReady(int descriptor, short events) {
   return poll(&entry, 1, static_cast<int>(kStepLimit.count())) == 1;
 }
 
-void NeedsSuccess(const Outcome& outcome) {
-  Journal::Get().Checked(outcome, "ok", outcome.ok());
-  if (!outcome.ok()) throw UnexpectedAnswer();
-}
-
-timeval StepLimit() {
-  timeval limit{};
-  limit.tv_sec = kStepLimit.count() / 1000;
-  return limit;
-}
-
 std::string HowName(int how) {
   return how == SHUT_RD ? "rd" : how == SHUT_WR ? "wr" : "rdwr";
 }
 
 }  // namespace
-
-SocketSpec::SocketSpec(Protocol protocol, std::optional<Address> address)
-    : protocol_(std::move(protocol)), address_(std::move(address)) {}
-
-SocketSpec SocketSpec::Asking(Sharing sharing) const {
-  const bool address = sharing == Sharing::kReuseAddr || sharing == Sharing::kBoth;
-  const bool port = sharing == Sharing::kReusePort || sharing == Sharing::kBoth;
-  const SocketSpec spec = address ? ReuseAddr() : *this;
-  return port ? spec.ReusePort() : spec;
-}
-
-SocketSpec SocketSpec::Set(Option option, int value) const {
-  SocketSpec spec = *this;
-  spec.options_.emplace_back(option, value);
-  return spec;
-}
-
-SocketSpec SocketSpec::Device(const std::string& device) const {
-  SocketSpec spec = *this;
-  spec.device_ = device;
-  return spec;
-}
-
-SocketSpec SocketSpec::OwnedBy(const Owner& owner) const {
-  SocketSpec spec = *this;
-  spec.owner_ = owner;
-  return spec;
-}
-
-std::string SocketSpec::text() const {
-  std::string text = protocol_.word;
-  if (address_) text += " " + address_->text();
-  for (const auto& [option, value] : options_) {
-    text += std::string(" ") + option.word + (value == 1 ? "" : "=" + std::to_string(value));
-  }
-  if (!device_.empty()) text += " device=" + device_;
-  return text;
-}
-
-Descriptor SocketSpec::Opened() const {
-  const auto make = [this] {
-    const int family = protocol_.family != 0 ? protocol_.family : address_->family();
-    return Descriptor(socket(family, protocol_.type | SOCK_CLOEXEC, protocol_.number));
-  };
-  Descriptor descriptor;
-  if (owner_) {
-    const As owner(*owner_);
-    descriptor = make();
-  } else {
-    descriptor = make();
-  }
-  if (!descriptor.open()) throw CannotAsk("socket: " + text(), errno);
-  const timeval limit = StepLimit();
-  setsockopt(descriptor.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  for (const auto& [option, value] : options_) {
-    if (setsockopt(descriptor.number(), option.level, option.number, &value, sizeof value) != 0) {
-      throw CannotAsk("setsockopt " + std::string(option.word) + " on " + text(), errno);
-    }
-  }
-  if (!device_.empty() && setsockopt(descriptor.number(), SOL_SOCKET, SO_BINDTODEVICE, device_.c_str(),
-                                     static_cast<socklen_t>(device_.size())) != 0) {
-    throw CannotAsk("SO_BINDTODEVICE " + device_ + " on " + text(), errno);
-  }
-  return descriptor;
-}
-
-Socket SocketSpec::Made() const {
-  Socket made(Opened(), Journal::Get().NextName(), *this);
-  struct stat status {};
-  fstat(made.descriptor(), &status);
-  Journal::Get().Note(made.name() + ": " + text() + " owner=" + std::to_string(status.st_uid));
-  return made;
-}
-
-Socket SocketSpec::Bound(uint16_t port) const {
-  Socket made = Made();
-  NeedsSuccess(made.Bind(port));
-  return made;
-}
-
-Outcome SocketSpec::Bind(uint16_t port) const {
-  return Made().Bind(port);
-}
-
-SocketSpec Tcp(const Address& address) {
-  return {{"tcp", SOCK_STREAM, IPPROTO_TCP}, address};
-}
-SocketSpec Udp(const Address& address) {
-  return {{"udp", SOCK_DGRAM, IPPROTO_UDP}, address};
-}
-SocketSpec Mptcp(const Address& address) {
-  return {{"mptcp", SOCK_STREAM, IPPROTO_MPTCP}, address};
-}
-SocketSpec UdpLite(const Address& address) {
-  return {{"udplite", SOCK_DGRAM, IPPROTO_UDPLITE}, address};
-}
-SocketSpec Sctp(const Address& address) {
-  return {{"sctp", SOCK_STREAM, IPPROTO_SCTP}, address};
-}
-SocketSpec Raw(const Address& address) {
-  return {{"raw", SOCK_RAW, IPPROTO_UDP}, address};
-}
-SocketSpec Ping(const Address& address) {
-  return {{"ping", SOCK_DGRAM, address.family() == AF_INET ? static_cast<int>(IPPROTO_ICMP) : IPPROTO_ICMPV6}, address};
-}
-SocketSpec UnixStream() {
-  return {{"unix-stream", SOCK_STREAM, 0, AF_UNIX}, {}};
-}
-SocketSpec UnixDatagram() {
-  return {{"unix-dgram", SOCK_DGRAM, 0, AF_UNIX}, {}};
-}
-SocketSpec Vsock() {
-  return {{"vsock", SOCK_STREAM, 0, AF_VSOCK}, {}};
-}
-SocketSpec Packet() {
-  return {{"packet", SOCK_RAW, 0, AF_PACKET}, {}};
-}
 
 Socket::Socket(Descriptor descriptor, std::string name, SocketSpec spec)
     : descriptor_(std::move(descriptor)), name_(std::move(name)), spec_(std::move(spec)) {
@@ -186,12 +57,12 @@ Outcome Socket::Did(const std::string& step, int result, const std::string& answ
 }
 
 Socket Socket::Listening(int backlog) && {
-  NeedsSuccess(Listen(backlog));
+  Journal::Get().Needs(Listen(backlog));
   return std::move(*this);
 }
 
 Socket Socket::ConnectedTo(const Address& address, uint16_t port) && {
-  NeedsSuccess(Connect(address, port));
+  Journal::Get().Needs(Connect(address, port));
   return std::move(*this);
 }
 
@@ -253,10 +124,10 @@ Socket Socket::Accepted() {
   Journal::Get().Asking("accept " + name_);
   if (!BecomesReady(descriptor(), POLLIN)) {
     errno = ETIMEDOUT;
-    NeedsSuccess(Did("accept " + name_, -1));
+    Journal::Get().Needs(Did("accept " + name_, -1));
   }
   auto [outcome, child] = TryAccept();
-  NeedsSuccess(outcome);
+  Journal::Get().Needs(outcome);
   return *std::move(child);
 }
 
@@ -278,11 +149,12 @@ Outcome Socket::SetBytes(Option option, const void* value, socklen_t length) {
 }
 
 Outcome Socket::GetBytes(Option option, socklen_t length) {
-  unsigned char bytes[16] = {};
+  std::string bytes(length, '\0');
   const std::string step = "get " + name_ + " " + option.word + " into " + std::to_string(length) + " bytes";
-  const int result = getsockopt(descriptor(), option.level, option.number, bytes, &length);
+  const int result = getsockopt(descriptor(), option.level, option.number, bytes.data(), &length);
   std::string answer = std::to_string(length) + " bytes";
-  for (socklen_t byte = 0; byte < length && byte < sizeof bytes; ++byte) answer += " " + std::to_string(bytes[byte]);
+  bytes.resize(std::min<size_t>(bytes.size(), length));
+  for (const char byte : bytes) answer += " " + std::to_string(static_cast<unsigned char>(byte));
   return Did(step, result, answer);
 }
 
@@ -306,17 +178,6 @@ Outcome Socket::Join(const Address& group, const std::string& device) {
   const int level = group.family() == AF_INET ? static_cast<int>(IPPROTO_IP) : IPPROTO_IPV6;
   return Did("join " + name_ + " " + group.text() + " on " + device,
              setsockopt(descriptor(), level, MCAST_JOIN_GROUP, &request, sizeof request));
-}
-
-Outcome Socket::SendMulticastFrom(const std::string& device) {
-  const std::string step = "set " + name_ + " multicast_if=" + device;
-  const int index = static_cast<int>(if_nametoindex(device.c_str()));
-  if (spec_.address_->family() == AF_INET6) {
-    return Did(step, setsockopt(descriptor(), IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index));
-  }
-  ip_mreqn request{};
-  request.imr_ifindex = index;
-  return Did(step, setsockopt(descriptor(), IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request));
 }
 
 Outcome Socket::ChangeOwner(const Owner& owner) {

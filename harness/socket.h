@@ -15,9 +15,6 @@
 
 namespace portshare {
 
-// Thrown when a step that a case builds on was refused; the refusal is already recorded as an unexpected answer.
-struct UnexpectedAnswer {};
-
 // How a socket is made: socket(2)'s arguments and their word in scenario notation.
 struct Protocol {
   std::string word;
@@ -112,7 +109,7 @@ class Socket {
 
   Outcome Set(Option option, int value = 1);
   Outcome Get(Option option);
-  // setsockopt(2) and getsockopt(2) with any length; Get answers "len 4: 1" style text.
+  // setsockopt(2) and getsockopt(2) with any length; Get answers the length told and the bytes: "4 bytes 1 0 0 0".
   Outcome SetBytes(Option option, const void* value, socklen_t length);
   Outcome GetBytes(Option option, socklen_t length);
   // An empty name unbinds.  SO_BINDTODEVICE
@@ -120,7 +117,6 @@ class Socket {
   Outcome GetDevice();
   // Joins or leaves a multicast group on a device.
   Outcome Join(const Address& group, const std::string& device);
-  Outcome SendMulticastFrom(const std::string& device);
 
   // fchown(2): the uid that port sharing compares.
   Outcome ChangeOwner(const Owner& owner);
@@ -135,7 +131,8 @@ class Socket {
   // Sends a datagram or bytes; the answer is the number of bytes.
   Outcome Send(const std::string& text);
   Outcome SendTo(const Address& address, uint16_t port, const std::string& text = "x");
-  // What is queued now, or arrives within the step limit: the text, "" at end of file; EAGAIN when nothing came.
+  // What is queued now, or arrives within the step limit: its text, "end of file" when it has none; EAGAIN when nothing
+  // came.
   Outcome Receive();
 
   // close(2); with `reset`, SO_LINGER 0 first, which sends RST.

@@ -85,9 +85,7 @@ constexpr int kConnectionsAtOnce = 100;
 Descriptor Client(const Address& to, int type) {
   Descriptor client(socket(to.family(), type | SOCK_CLOEXEC, 0));
   if (!client.open()) throw CannotAsk("socket for a client", errno);
-  timeval limit{};
-  limit.tv_sec = kStepLimit.count() / 1000;
-  setsockopt(client.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  LimitSends(client.number());
   const linger at_once{1, 0};
   setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   return client;

@@ -134,8 +134,9 @@ void AddRoute(const std::string& prefix, const std::string& device) {
   const Route route(rtnl_route_alloc());
   Check(rtnl_route_set_dst(route.get(), destination.get()), "set destination " + prefix);
   rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
+  const int index = rtnl_link_get_ifindex(Find(netlink.get(), device).get());
   rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, rtnl_link_get_ifindex(Find(netlink.get(), device).get()));
+  rtnl_route_nh_set_ifindex(hop, index);
   rtnl_route_add_nexthop(route.get(), hop);
   Check(rtnl_route_add(netlink.get(), route.get(), 0), "add route " + prefix);
 }

@@ -83,18 +83,19 @@ Privilege EnterUserNamespace() {
   const pid_t self = getpid();
   int entered[2];
   if (pipe2(entered, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
+  const Descriptor read_end(entered[0]);
+  Descriptor write_end(entered[1]);
   const pid_t mapper = fork();
   if (mapper < 0) throw CannotAsk("fork", errno);
   if (mapper == 0) {
-    close(entered[1]);
+    write_end.Close();
     char byte = 0;
-    _exit(read(entered[0], &byte, 1) == 1 && MapRanges(self) ? 0 : 1);
+    _exit(read(read_end.number(), &byte, 1) == 1 && MapRanges(self) ? 0 : 1);
   }
-  const Descriptor read_end(entered[0]);
-  Descriptor write_end(entered[1]);
   // The network comes along: setns(2) back to one that the user namespace does not own would be refused.
   const int failed = unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 ? errno : 0;
-  if (failed == 0 && write(write_end.number(), "x", 1) != 1) throw CannotAsk("write to a pipe", errno);
+  // Unheard, the mapper meets the end of file and maps nothing.
+  const bool heard = failed == 0 && write(write_end.number(), "x", 1) == 1;
   write_end.Close();
   int status = 0;
   waitpid(mapper, &status, 0);
@@ -102,7 +103,7 @@ Privilege EnterUserNamespace() {
     trouble = "this user may make neither a network nor a user namespace (" + ErrnoName(failed) + ")";
     return Privilege::kNone;
   }
-  if (status == 0) return Privilege::kSubuidRanges;
+  if (heard && status == 0) return Privilege::kSubuidRanges;
   if (WriteFile("/proc/self/setgroups", "deny") && WriteFile("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1") &&
       WriteFile("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1")) {
     return Privilege::kOneUid;
@@ -111,18 +112,23 @@ Privilege EnterUserNamespace() {
   return Privilege::kNone;
 }
 
-bool MayUnshareNetwork() {
-  const Descriptor before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  return before.open() && unshare(CLONE_NEWNET) == 0 && setns(before.number(), CLONE_NEWNET) == 0;
+// All that a case needs: CAP_SYS_ADMIN makes the namespace, CAP_NET_ADMIN brings lo up.
+bool MayMakeNetwork() {
+  try {
+    const PrivateNetwork scratch;
+    return true;
+  } catch (const CannotAsk&) {
+    return false;
+  }
 }
 
 }  // namespace
 
 Privilege BecomeNamespaceRoot() {
   static const Privilege privilege = [] {
-    if (MayUnshareNetwork()) return Privilege::kRoot;
+    if (MayMakeNetwork()) return Privilege::kRoot;
     const Privilege entered = EnterUserNamespace();
-    if (entered == Privilege::kNone || MayUnshareNetwork()) return entered;
+    if (entered == Privilege::kNone || MayMakeNetwork()) return entered;
     trouble = "a user namespace was made, but no network namespace in it";
     return Privilege::kNone;
   }();
@@ -147,9 +153,13 @@ const std::string& PrivilegeTrouble() {
   return trouble;
 }
 
-PrivateNetwork::PrivateNetwork() : before_(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) {
+PrivateNetwork::PrivateNetwork(Descriptor before) : before_(std::move(before)) {
   if (!before_.open()) throw CannotAsk("open the network namespace", errno);
   if (unshare(CLONE_NEWNET) != 0) throw CannotAsk("unshare(CLONE_NEWNET)", errno);
+}
+
+// Entered once the other constructor is done, so that a lo that stays down leaves the namespace again.
+PrivateNetwork::PrivateNetwork() : PrivateNetwork(Descriptor(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))) {
   LinkUp("lo");
 }
 

@@ -35,6 +35,8 @@ class PrivateNetwork {
   PrivateNetwork& operator=(const PrivateNetwork&) = delete;
 
  private:
+  explicit PrivateNetwork(Descriptor before);
+
   Descriptor before_;
 };
 

@@ -1,6 +1,7 @@
 // Cases, claims and their ids; what becomes of a case that cannot be asked.
 #include "harness/case.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest-spi.h>
 
 #include <algorithm>
@@ -15,6 +16,9 @@
 
 namespace portshare {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 using CaseUnit = Case;
 
@@ -43,26 +47,37 @@ MATRIX(CaseUnit, AsksEveryRow, Row, kRows, Witnesses("unit.claim")) {
   EXPECT_EQ(row.answer, 42);
 }
 
-const Need kPerhaps{"perhaps", "no_perhaps", "unset PORTSHARE_UNIT_LACKS", [] {
-                      return std::getenv("PORTSHARE_UNIT_LACKS") == nullptr
-                                 ? std::nullopt
-                                 : std::optional<std::string>("there is none");
+const Need kPerhaps{"perhaps", "no_perhaps", "unset PORTSHARE_UNIT_LACKS", []() -> std::optional<std::string> {
+                      const char* lacks = std::getenv("PORTSHARE_UNIT_LACKS");
+                      if (lacks == nullptr) return std::nullopt;
+                      if (std::string(lacks) == "probe") throw CannotAsk("the probe broke");
+                      return "there is none";
                     }};
 
 CASE(CaseUnit, RunsWithItsNeed, Witnesses("unit.claim"), Needs(kPerhaps)) {
-  ASSERT_EQ(std::getenv("PORTSHARE_UNIT_LACKS"), nullptr);
+  ASSERT_EQ(std::getenv("PORTSHARE_UNIT_LACKS"), nullptr) << "the body ran";
 }
 
-// The case above in a process of its own, since a skip would be this test's result.
-TEST_F(InNetwork, IsSkippedWithoutItsNeed) {
-  setenv("PORTSHARE_UNIT_LACKS", "1", 1);
+// What the case above prints in a process of its own, since its end would be this test's.
+std::string SaidWithout(const char* lacks) {
+  setenv("PORTSHARE_UNIT_LACKS", lacks, 1);
   Program itself("portshare_unit", {"/proc/self/exe", "--gtest_filter=CaseUnit.RunsWithItsNeed"});
   unsetenv("PORTSHARE_UNIT_LACKS");
   std::string said;
-  while (said.find("[  SKIPPED ] 1 test") == std::string::npos && said.find("PASSED") == std::string::npos) {
+  while (said.find(" test, listed below") == std::string::npos && said.find("PASSED  ] 1") == std::string::npos) {
     said += itself.Answer().Got() + "\n";
   }
-  EXPECT_NE(said.find("no_perhaps: there is none; to run it: unset PORTSHARE_UNIT_LACKS"), std::string::npos) << said;
+  return said;
+}
+
+TEST_F(InNetwork, IsSkippedWithoutItsNeed) {
+  EXPECT_THAT(SaidWithout("need"), HasSubstr("no_perhaps: there is none; to run it: unset PORTSHARE_UNIT_LACKS"));
+}
+
+TEST_F(InNetwork, NeverRunsAfterABrokenSetUp) {
+  const std::string said = SaidWithout("probe");
+  EXPECT_THAT(said, HasSubstr("could not ask: the probe broke"));
+  EXPECT_THAT(said, Not(HasSubstr("the body ran")));
 }
 
 TEST(CaseRecord, HasAnIdInSnakeCase) {
@@ -125,11 +140,11 @@ class GuardedCase : public Case {
 };
 
 TEST_F(GuardedCase, FailsWhenAStepWasRefused) {
-  EXPECT_NONFATAL_FAILURE(Guarded([] { throw UnexpectedAnswer(); }), "was refused");
+  EXPECT_FATAL_FAILURE(Guarded([] { throw UnexpectedAnswer(); }), "was refused");
 }
 
 TEST_F(GuardedCase, CannotAskWhenAStepFailed) {
-  EXPECT_NONFATAL_FAILURE(Guarded([] { throw CannotAsk("socket", EMFILE); }), "could not ask: socket: EMFILE");
+  EXPECT_FATAL_FAILURE(Guarded([] { throw CannotAsk("socket", EMFILE); }), "could not ask: socket: EMFILE");
 }
 
 TEST_F(GuardedCase, SetsSysctlsAsSteps) {

@@ -43,13 +43,15 @@ class InNetwork : public testing::Test {
 // A file that does not exist yet, of this test alone.  A death test that starts the program anew gets the same one,
 // through the environment.
 inline std::string ScratchFile() {
-  if (std::getenv("PORTSHARE_UNIT_FOLDER") == nullptr) {
-    std::string folder = testing::TempDir() + "/portshare_unit.XXXXXX";
+  std::string folder;
+  if (const char* made = std::getenv("PORTSHARE_UNIT_FOLDER")) {
+    folder = made;
+  } else {
+    folder = testing::TempDir() + "/portshare_unit.XXXXXX";
     setenv("PORTSHARE_UNIT_FOLDER", mkdtemp(folder.data()), 1);
     atexit([] { std::filesystem::remove_all(std::getenv("PORTSHARE_UNIT_FOLDER")); });
   }
-  const std::string file = std::string(std::getenv("PORTSHARE_UNIT_FOLDER")) + "/" +
-                           testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string file = folder + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
   std::filesystem::remove(file);
   return file;
 }

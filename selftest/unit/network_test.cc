@@ -1,5 +1,6 @@
 // Namespaces, links and sysctls.
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -7,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "harness/owner.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
@@ -61,6 +63,15 @@ TEST_F(NetworkTest, ReturnsAfterAnException) {
       },
       CannotAsk);
   EXPECT_EQ(CurrentNetwork(), outside);
+}
+
+TEST_F(NetworkTest, ReturnsWhenLoStaysDown) {
+  const ino_t outside = CurrentNetwork();
+  const auto left = InChild({.uid = 0, .gid = 0, .capabilities = {CAP_SYS_ADMIN}}, [&] {
+    EXPECT_THROW(PrivateNetwork(), CannotAsk);
+    return std::vector{Outcome{"network", 0, CurrentNetwork() == outside ? "outside" : "inside"}};
+  });
+  EXPECT_EQ(left.at(0).Got(), "outside");
 }
 
 TEST_F(NetworkTest, GivesThePrivilegeOnce) {

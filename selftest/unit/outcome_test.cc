@@ -44,14 +44,6 @@ TEST(Matchers, WantAnAnswerOnlyOfASuccess) {
   EXPECT_FALSE(Value(Outcome{"get a reuseport", 0, "0"}, Is(1)));
 }
 
-TEST(Matchers, WantANumberWithinItsBounds) {
-  const Outcome two{"count", 0, "2"};
-  EXPECT_TRUE(Value(two, IsWithin(2, 2)));
-  EXPECT_FALSE(Value(two, IsWithin(3, 9)));
-  EXPECT_FALSE(Value(two, IsWithin(0, 1)));
-  EXPECT_FALSE(Value(Outcome{"count", EBADF, ""}, IsWithin(0, 9)));
-}
-
 TEST(Matchers, WantExactCounts) {
   EXPECT_TRUE(Value(Spread({0, 20}), Gets(0, 20)));
   EXPECT_FALSE(Value(Spread({20, 0}), Gets(0, 20)));

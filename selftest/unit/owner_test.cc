@@ -1,9 +1,11 @@
 // Acting as another: in this thread, and in children that must be what they were asked to be.
 #include "harness/owner.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/fsuid.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +140,25 @@ TEST_F(OwnerTest, EndsTheCaseWhenAStepWasRefusedInTheChild) {
                                   return Outcomes();
                                 }),
                UnexpectedAnswer);
+  EXPECT_THAT(Journal::Get().held(), testing::HasSubstr(holder.name() + ": tcp 127.0.0.1:7777"));
+}
+
+TEST_F(OwnerTest, EndsTheCaseWhenAnExpectationIsMissedInTheChild) {
+  EXPECT_THROW(InAnotherProcess("the same user",
+                                [] {
+                                  ADD_FAILURE() << "missed on purpose";
+                                  return Outcomes();
+                                }),
+               UnexpectedAnswer);
+}
+
+TEST_F(OwnerTest, LimitsAChildWhoseParentMayBeEndedFirst) {
+  const auto timer = InAnotherProcess("the same user", [] {
+    itimerval left{};
+    getitimer(ITIMER_REAL, &left);
+    return Outcomes{Outcome{"timer", 0, left.it_value.tv_sec > 0 ? "runs" : "stands"}};
+  });
+  EXPECT_EQ(timer.at(0).Got(), "runs");
 }
 
 TEST_F(OwnerTest, TellsThatTheChildDied) {
