@@ -80,8 +80,6 @@ class Refused(unittest.TestCase):
         self.assert_stop(["explain"], "ID")
         self.assert_stop(["explain", "a", "b"], "b")
 
-    def test_one_process_cannot_be_shuffled(self) -> None:
-
 
 if __name__ == "__main__":
     unittest.main()
