@@ -85,6 +85,7 @@ def _failure(case: CaseResult, listing: Listing, kernel: str, style: Style) -> s
 
 def _claim(claim: Claim, width: int) -> list[str]:
     sources = [f"{source.kind}: {source.where}" for source in claim.sources]
+    sources += [f"document: {link.id} ({link.how})" for link in claim.documents]
     return (labelled("  claim", [claim.id, claim.says], width) + labelled("  kernels", [claim.kernels], width)
             + labelled("  source", sources, width))
 
