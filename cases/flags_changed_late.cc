@@ -1,4 +1,5 @@
 // What happens when SO_REUSEADDR or SO_REUSEPORT is set or cleared on a socket that is bound already?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/peer.h"
@@ -20,18 +21,7 @@ CLAIM({.id = "flags.may_change_in_every_state",
        .rows = {"TOG-000"},
        .sources = {Man("socket(7), Socket options"), Kernel("sk_setsockopt()")}});
 
-struct OneOption {
-  std::string name;
-  Option option;
-  CaseFacts facts = {};
-};
-
-const std::vector<OneOption> kBothOptions = {
-    {"reuseaddr", so::kReuseAddr},
-    {"reuseport", so::kReusePort, Needs(needs::kReusePort)},
-};
-
-MATRIX(FlagsChangedLate, AcceptedWhileBound, OneOption, kBothOptions, Witnesses("flags.may_change_in_every_state")) {
+MATRIX(FlagsChangedLate, AcceptedWhileBound, OptionRow, kOptions, Witnesses("flags.may_change_in_every_state")) {
   Socket holder = kTcp.Bound(port());
 
   EXPECT_THAT(holder.Set(row.option, 1), Succeeds());
@@ -40,8 +30,7 @@ MATRIX(FlagsChangedLate, AcceptedWhileBound, OneOption, kBothOptions, Witnesses(
   EXPECT_THAT(holder.Get(row.option), Is(0));
 }
 
-MATRIX(FlagsChangedLate, AcceptedWhileListening, OneOption, kBothOptions,
-       Witnesses("flags.may_change_in_every_state")) {
+MATRIX(FlagsChangedLate, AcceptedWhileListening, OptionRow, kOptions, Witnesses("flags.may_change_in_every_state")) {
   Socket holder = kTcp.Bound(port()).Listening();
 
   EXPECT_THAT(holder.Set(row.option, 1), Succeeds());
@@ -50,8 +39,7 @@ MATRIX(FlagsChangedLate, AcceptedWhileListening, OneOption, kBothOptions,
   EXPECT_THAT(holder.Get(row.option), Is(0));
 }
 
-MATRIX(FlagsChangedLate, AcceptedWhileConnected, OneOption, kBothOptions,
-       Witnesses("flags.may_change_in_every_state")) {
+MATRIX(FlagsChangedLate, AcceptedWhileConnected, OptionRow, kOptions, Witnesses("flags.may_change_in_every_state")) {
   Socket listener = kTcp.Bound(port()).Listening();
   Connection connection = Established(listener, Loopback4(), port());
 
@@ -62,7 +50,7 @@ MATRIX(FlagsChangedLate, AcceptedWhileConnected, OneOption, kBothOptions,
   EXPECT_THAT(connection.server.Get(row.option), Is(0));
 }
 
-MATRIX(FlagsChangedLate, AcceptedWhileThePortIsShared, OneOption, kBothOptions,
+MATRIX(FlagsChangedLate, AcceptedWhileThePortIsShared, OptionRow, kOptions,
        Witnesses("flags.may_change_in_every_state")) {
   Socket first = kTcp.Set(row.option).Bound(port());
   Socket second = kTcp.Set(row.option).Bound(port());
@@ -257,7 +245,7 @@ CLAIM({.id = "udp.options_cleared_on_the_holder",
        .rows = {"TOG-013", "TOG-016"},
        .sources = {Kernel("udp_lib_lport_inuse()")}});
 
-MATRIX(FlagsChangedLate, ClearingItOnUdpEndsTheSharing, OneOption, kBothOptions,
+MATRIX(FlagsChangedLate, ClearingItOnUdpEndsTheSharing, OptionRow, kOptions,
        Witnesses("udp.options_cleared_on_the_holder")) {
   Socket holder = kUdp.Set(row.option).Bound(port());
 

@@ -1,4 +1,5 @@
 // Whom does the rule of one owner keep out of a shared port, and whom not?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
@@ -8,16 +9,6 @@ namespace {
 
 using ForeignOwners = Case;
 
-struct Kind {
-  std::string name;
-  SocketSpec spec;
-  CaseFacts facts;
-};
-const std::vector<Kind> kKinds = {
-    {"tcp", Tcp(Loopback4()), Labels("tcp")},
-    {"udp", Udp(Loopback4()), Labels("udp")},
-};
-
 CLAIM({.id = "owner.one_for_all_sharers",
        .says = "Sockets of which each has SO_REUSEPORT and nothing else share an address and port only if all belong "
                "to one user.",
@@ -26,7 +17,7 @@ CLAIM({.id = "owner.one_for_all_sharers",
                    Commit("c617f398edd4"), Commit("ba418fa357a7")},
        .documents = {Stated("ES-16"), Stated("TH-03")}});
 
-MATRIX(ForeignOwners, OfOneUserShare, Kind, kKinds, Witnesses("owner.one_for_all_sharers"),
+MATRIX(ForeignOwners, OfOneUserShare, ProtocolRow, kProtocols, Witnesses("owner.one_for_all_sharers"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const As alice(Alice());
   const Socket holder = row.spec.ReusePort().Bound(port());
@@ -34,7 +25,7 @@ MATRIX(ForeignOwners, OfOneUserShare, Kind, kKinds, Witnesses("owner.one_for_all
   EXPECT_THAT(row.spec.ReusePort().Bind(port()), Succeeds());
 }
 
-MATRIX(ForeignOwners, OfTwoUsersDoNotShare, Kind, kKinds, Witnesses("owner.one_for_all_sharers"),
+MATRIX(ForeignOwners, OfTwoUsersDoNotShare, ProtocolRow, kProtocols, Witnesses("owner.one_for_all_sharers"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().OwnedBy(Alice()).Bound(port());
 
@@ -94,14 +85,14 @@ CLAIM({.id = "owner.root_not_exempt",
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("ES-16")}});
 
-MATRIX(ForeignOwners, AreRefusedAsRootToo, Kind, kKinds, Witnesses("owner.root_not_exempt"),
+MATRIX(ForeignOwners, AreRefusedAsRootToo, ProtocolRow, kProtocols, Witnesses("owner.root_not_exempt"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().OwnedBy(Alice()).Bound(port());
 
   EXPECT_THAT(row.spec.ReusePort().OwnedBy(Root()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
-MATRIX(ForeignOwners, AreRefusedBesideRootToo, Kind, kKinds, Witnesses("owner.root_not_exempt"),
+MATRIX(ForeignOwners, AreRefusedBesideRootToo, ProtocolRow, kProtocols, Witnesses("owner.root_not_exempt"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().OwnedBy(Root()).Bound(port());
 
@@ -159,7 +150,7 @@ CLAIM({.id = "owner.compared_per_overlap",
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("EN-06"), Truth("TH-03")}});
 
-MATRIX(ForeignOwners, HoldThePortOnAnotherAddress, Kind, kKinds, Witnesses("owner.compared_per_overlap"),
+MATRIX(ForeignOwners, HoldThePortOnAnotherAddress, ProtocolRow, kProtocols, Witnesses("owner.compared_per_overlap"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().OwnedBy(Alice()).Bound(port());
   Socket neighbour = row.spec.ReusePort().OwnedBy(Bob()).Made();
@@ -184,8 +175,8 @@ CLAIM({.id = "owner.not_compared_with_both_options",
        .sources = {Kernel("inet_csk_bind_conflict()"), Kernel("udp_lib_lport_inuse()")},
        .documents = {Truth("ES-17"), Truth("TH-03")}});
 
-MATRIX(ForeignOwners, BindWhereBothHaveBothOptions, Kind, kKinds, Witnesses("owner.not_compared_with_both_options"),
-       Needs(needs::kReusePort, needs::kSecondOwner)) {
+MATRIX(ForeignOwners, BindWhereBothHaveBothOptions, ProtocolRow, kProtocols,
+       Witnesses("owner.not_compared_with_both_options"), Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReuseAddr().ReusePort().OwnedBy(Alice()).Bound(port());
 
   EXPECT_THAT(row.spec.ReuseAddr().ReusePort().OwnedBy(Bob()).Bind(port()), Succeeds());

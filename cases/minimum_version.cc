@@ -1,4 +1,5 @@
 // Which kernel does each option need?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/emulate.h"
 #include "harness/matchers.h"
@@ -11,13 +12,6 @@ using MinimumVersion = Case;
 
 using Answers = std::vector<Outcome>;
 
-struct OneProtocol {
-  std::string name;
-  SocketSpec spec;
-};
-
-const std::vector<OneProtocol> kProtocols = {{"tcp", Tcp(Loopback4())}, {"udp", Udp(Loopback4())}};
-
 CLAIM({.id = "version.reuseport_answers",
        .says = "SO_REUSEPORT can be read and set.",
        .kernels = "since 3.9",
@@ -26,7 +20,7 @@ CLAIM({.id = "version.reuseport_answers",
                    Commit("ba418fa357a7 soreuseport: UDP/IPv4 implementation")},
        .documents = {Stated("EN-01")}});
 
-MATRIX(MinimumVersion, PortSharingAnswersHere, OneProtocol, kProtocols, Witnesses("version.reuseport_answers"),
+MATRIX(MinimumVersion, PortSharingAnswersHere, ProtocolRow, kProtocols, Witnesses("version.reuseport_answers"),
        Needs(needs::kReusePort)) {
   Socket socket = row.spec.Made();
 
@@ -43,14 +37,14 @@ CLAIM({.id = "version.reuseport_unknown_before_3_9",
        .documents = {Stated("ES-09"), Stated("EN-01")}});
 
 // These set SO_REUSEPORT without needing it: the refusal is what they ask for.
-MATRIX(MinimumVersion, AnOlderKernelRefusesToSetPortSharing, OneProtocol, kProtocols,
+MATRIX(MinimumVersion, AnOlderKernelRefusesToSetPortSharing, ProtocolRow, kProtocols,
        Witnesses("version.reuseport_unknown_before_3_9"), Needs(needs::kSeccomp)) {
   const Answers answers = OnLinux38([this] { return Answers{row.spec.Made().Set(so::kReusePort)}; });
 
   EXPECT_THAT(answers.at(0), FailsWith(ENOPROTOOPT));
 }
 
-MATRIX(MinimumVersion, AnOlderKernelRefusesToReadPortSharing, OneProtocol, kProtocols,
+MATRIX(MinimumVersion, AnOlderKernelRefusesToReadPortSharing, ProtocolRow, kProtocols,
        Witnesses("version.reuseport_unknown_before_3_9"), Needs(needs::kSeccomp)) {
   const Answers answers = OnLinux38([this] { return Answers{row.spec.Made().Get(so::kReusePort)}; });
 
@@ -64,7 +58,7 @@ CLAIM({.id = "version.reuseaddr_is_older",
        .sources = {Man("socket(7), SO_REUSEADDR")},
        .documents = {Truth("ES-09")}});
 
-MATRIX(MinimumVersion, AnOlderKernelSharesByAddressReuse, OneProtocol, kProtocols,
+MATRIX(MinimumVersion, AnOlderKernelSharesByAddressReuse, ProtocolRow, kProtocols,
        Witnesses("version.reuseaddr_is_older"), Needs(needs::kSeccomp)) {
   const Answers answers = OnLinux38([this] {
     Socket holder = row.spec.Made();
@@ -78,7 +72,7 @@ MATRIX(MinimumVersion, AnOlderKernelSharesByAddressReuse, OneProtocol, kProtocol
   EXPECT_THAT(answers.at(2), Succeeds());
 }
 
-MATRIX(MinimumVersion, AnOlderKernelSharesNothingUnasked, OneProtocol, kProtocols,
+MATRIX(MinimumVersion, AnOlderKernelSharesNothingUnasked, ProtocolRow, kProtocols,
        Witnesses("version.reuseaddr_is_older"), Needs(needs::kSeccomp)) {
   const Answers answers = OnLinux38([this] {
     const Socket holder = row.spec.ReuseAddr().Bound(port());

@@ -1,4 +1,5 @@
 // Who receives a multicast or broadcast datagram when several sockets share the port?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
@@ -190,17 +191,7 @@ CLAIM(
      .sources = {Man("socket(7), SO_BROADCAST"), Kernel("__udp4_lib_mcast_deliver()")},
      .documents = {Truth("ES-05")}});
 
-struct Option {
-  std::string name;
-  Sharing sharing;
-  CaseFacts facts = {};
-};
-const std::vector<Option> kOptions = {
-    {"reuseaddr", Sharing::kReuseAddr},
-    {"reuseport", Sharing::kReusePort, Needs(needs::kReusePort)},
-};
-
-MATRIX(Multicast, BroadcastReachesEverySocket, Option, kOptions, Witnesses("broadcast.copied_to_every_socket"),
+MATRIX(Multicast, BroadcastReachesEverySocket, SharingRow, kSharings, Witnesses("broadcast.copied_to_every_socket"),
        Labels("udp", "broadcast")) {
   Socket one = Udp(Any4()).Asking(row.sharing).Set(so::kBroadcast).Bound(port());
   Socket two = Udp(Any4()).Asking(row.sharing).Set(so::kBroadcast).Bound(port());

@@ -1,6 +1,7 @@
 // What do setsockopt() and getsockopt() take and give for SO_REUSEADDR and SO_REUSEPORT?
 #include <bit>
 
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/peer.h"
@@ -11,23 +12,12 @@ namespace {
 
 using OptionAbi = Case;
 
-struct OneOption {
-  std::string name;
-  Option option;
-  CaseFacts facts = {};
-};
-
-const std::vector<OneOption> kBothOptions = {
-    {"reuseaddr", so::kReuseAddr},
-    {"reuseport", so::kReusePort, Needs(needs::kReusePort)},
-};
-
 CLAIM({.id = "option.is_a_switch",
        .says = "Both options are off at first; any value but 0, a negative one too, turns them on and reads as 1.",
        .rows = {"OPT-001"},
        .sources = {Man("socket(7), Socket options"), Kernel("sk_setsockopt()"), Kernel("sk_getsockopt()")}});
 
-MATRIX(OptionAbi, IsOffUntilAsked, OneOption, kBothOptions, Witnesses("option.is_a_switch")) {
+MATRIX(OptionAbi, IsOffUntilAsked, OptionRow, kOptions, Witnesses("option.is_a_switch")) {
   Socket socket = Tcp(Loopback4()).Made();
 
   EXPECT_THAT(socket.Get(row.option), Is(0));
@@ -65,7 +55,7 @@ CLAIM({.id = "option.is_an_int",
        .rows = {"OPT-002"},
        .sources = {Man("setsockopt(2), ERRORS"), Kernel("sk_setsockopt()")}});
 
-MATRIX(OptionAbi, RefusesAShortValue, OneOption, kBothOptions, Witnesses("option.is_an_int")) {
+MATRIX(OptionAbi, RefusesAShortValue, OptionRow, kOptions, Witnesses("option.is_an_int")) {
   Socket socket = Tcp(Loopback4()).Made();
   const int on = 1;
 
@@ -74,7 +64,7 @@ MATRIX(OptionAbi, RefusesAShortValue, OneOption, kBothOptions, Witnesses("option
   EXPECT_THAT(socket.Get(row.option), Is(0));
 }
 
-MATRIX(OptionAbi, TakesTheFirstIntOfALongValue, OneOption, kBothOptions, Witnesses("option.is_an_int")) {
+MATRIX(OptionAbi, TakesTheFirstIntOfALongValue, OptionRow, kOptions, Witnesses("option.is_an_int")) {
   Socket socket = Tcp(Loopback4()).Made();
   const int on_then_off[] = {1, 0};
   const int off_then_on[] = {0, 1};
@@ -90,13 +80,13 @@ CLAIM({.id = "option.bad_arguments",
        .rows = {"OPT-003"},
        .sources = {Man("setsockopt(2), ERRORS"), Kernel("do_sock_setsockopt()")}});
 
-MATRIX(OptionAbi, RefusesANullPointer, OneOption, kBothOptions, Witnesses("option.bad_arguments")) {
+MATRIX(OptionAbi, RefusesANullPointer, OptionRow, kOptions, Witnesses("option.bad_arguments")) {
   Socket socket = Tcp(Loopback4()).Made();
 
   EXPECT_THAT(socket.SetBytes(row.option, nullptr, sizeof(int)), FailsWith(EFAULT));
 }
 
-MATRIX(OptionAbi, RefusesANegativeLength, OneOption, kBothOptions, Witnesses("option.bad_arguments")) {
+MATRIX(OptionAbi, RefusesANegativeLength, OptionRow, kOptions, Witnesses("option.bad_arguments")) {
   Socket socket = Tcp(Loopback4()).Made();
   const int on = 1;
 
@@ -113,8 +103,7 @@ constexpr bool kLittleEndian = std::endian::native == std::endian::little;
 constexpr const char* kFirstByteOfOne = kLittleEndian ? "1 bytes 1" : "1 bytes 0";
 constexpr const char* kAllBytesOfOne = kLittleEndian ? "4 bytes 1 0 0 0" : "4 bytes 0 0 0 1";
 
-MATRIX(OptionAbi, CutsWhatIsReadToTheRoomGiven, OneOption, kBothOptions,
-       Witnesses("option.read_is_cut_to_the_length")) {
+MATRIX(OptionAbi, CutsWhatIsReadToTheRoomGiven, OptionRow, kOptions, Witnesses("option.read_is_cut_to_the_length")) {
   Socket socket = Tcp(Loopback4()).Set(row.option).Made();
 
   EXPECT_THAT(socket.GetBytes(row.option, 0), Is("0 bytes"));
@@ -155,8 +144,7 @@ CLAIM({.id = "option.inherited_by_accepted_sockets",
        .rows = {"OPT-015"},
        .sources = {Kernel("sk_clone_lock()"), Kernel("inet_csk_clone_lock()")}});
 
-MATRIX(OptionAbi, AnAcceptedSocketInheritsIt, OneOption, kBothOptions,
-       Witnesses("option.inherited_by_accepted_sockets")) {
+MATRIX(OptionAbi, AnAcceptedSocketInheritsIt, OptionRow, kOptions, Witnesses("option.inherited_by_accepted_sockets")) {
   Socket listener = Tcp(Loopback4()).Set(row.option).Bound(port()).Listening();
   Connection connection = Established(listener, Loopback4(), port());
 

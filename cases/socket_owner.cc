@@ -1,4 +1,5 @@
 // Whose is a socket, and how does that change?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
@@ -8,16 +9,6 @@ namespace portshare {
 namespace {
 
 using SocketOwner = Case;
-
-struct Kind {
-  std::string name;
-  SocketSpec spec;
-  CaseFacts facts;
-};
-const std::vector<Kind> kKinds = {
-    {"tcp", Tcp(Loopback4()), Labels("tcp")},
-    {"udp", Udp(Loopback4()), Labels("udp")},
-};
 
 CLAIM({.id = "owner.set_at_socket",
        .says = "A socket belongs to the user who called socket(2); who calls bind(2) or listen(2) does not matter.",
@@ -96,7 +87,7 @@ CLAIM({.id = "owner.fchown_admits",
        .sources = {Kernel("sockfs_setattr()"), Man("chown(2)")},
        .documents = {Truth("ES-16")}});
 
-MATRIX(SocketOwner, ChangedToTheHoldersAdmits, Kind, kKinds, Witnesses("owner.fchown_admits"),
+MATRIX(SocketOwner, ChangedToTheHoldersAdmits, ProtocolRow, kProtocols, Witnesses("owner.fchown_admits"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().OwnedBy(Alice()).Bound(port());
   Socket newcomer = row.spec.ReusePort().OwnedBy(Bob()).Made();
@@ -107,7 +98,7 @@ MATRIX(SocketOwner, ChangedToTheHoldersAdmits, Kind, kKinds, Witnesses("owner.fc
   EXPECT_THAT(newcomer.Bind(port()), Succeeds());
 }
 
-MATRIX(SocketOwner, ChangedToRootAdmitsBesideRoot, Kind, kKinds, Witnesses("owner.fchown_admits"),
+MATRIX(SocketOwner, ChangedToRootAdmitsBesideRoot, ProtocolRow, kProtocols, Witnesses("owner.fchown_admits"),
        Needs(needs::kReusePort, needs::kSecondOwner)) {
   const Socket holder = row.spec.ReusePort().Bound(port());
   Socket newcomer = row.spec.ReusePort().OwnedBy(Alice()).Made();

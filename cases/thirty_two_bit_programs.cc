@@ -1,4 +1,5 @@
 // Do 32-bit programs share ports as 64-bit ones do, and with them?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/i386.h"
 #include "harness/matchers.h"
@@ -15,25 +16,16 @@ CLAIM({.id = "i386.same_option",
        .rows = {"COMPAT-001"},
        .sources = {Kernel("arch/x86/entry/syscalls/syscall_32.tbl"), Kernel("sk_setsockopt()")}});
 
-struct OneOption {
-  std::string name;
-  Option option;
-  CaseFacts facts = {};
-};
-
-const std::vector<OneOption> kBothOptions = {
-    {"reuseaddr", so::kReuseAddr, Needs(needs::kI386)},
-    {"reuseport", so::kReusePort, Needs(needs::kReusePort, needs::kI386)},
-};
-
-MATRIX(ThirtyTwoBitPrograms, SetWhatTheOthersRead, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+MATRIX(ThirtyTwoBitPrograms, SetWhatTheOthersRead, OptionRow, kOptions, Witnesses("i386.same_option"),
+       Needs(needs::kI386)) {
   Socket socket = Tcp(Loopback4()).Made();
 
   EXPECT_THAT(i386::Set(socket, row.option), Succeeds());
   EXPECT_THAT(socket.Get(row.option), Is(1));
 }
 
-MATRIX(ThirtyTwoBitPrograms, ReadWhatTheOthersSet, OneOption, kBothOptions, Witnesses("i386.same_option")) {
+MATRIX(ThirtyTwoBitPrograms, ReadWhatTheOthersSet, OptionRow, kOptions, Witnesses("i386.same_option"),
+       Needs(needs::kI386)) {
   const Socket socket = Tcp(Loopback4()).Set(row.option).Made();
 
   EXPECT_THAT(i386::Get(socket, row.option), Is(1));
@@ -44,7 +36,7 @@ CLAIM({.id = "i386.same_errors",
        .rows = {"COMPAT-001"},
        .sources = {Man("setsockopt(2), ERRORS"), Kernel("do_sock_setsockopt()")}});
 
-MATRIX(ThirtyTwoBitPrograms, MeetTheSameErrors, OneOption, kBothOptions, Witnesses("i386.same_errors")) {
+MATRIX(ThirtyTwoBitPrograms, MeetTheSameErrors, OptionRow, kOptions, Witnesses("i386.same_errors")) {
   const Socket socket = Tcp(Loopback4()).Made();
   const int on = 1;
 

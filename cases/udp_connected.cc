@@ -1,6 +1,7 @@
 // What does connect(2) change about a shared UDP port: for the socket, for its peer, and for the other sharers?
 #include <sched.h>
 
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
@@ -14,16 +15,6 @@ using UdpConnected = Case;
 constexpr uint16_t kPeer = 9000;
 constexpr uint16_t kOtherPeer = 9001;
 
-struct Option {
-  std::string name;
-  Sharing sharing;
-  CaseFacts facts = {};
-};
-const std::vector<Option> kOptions = {
-    {"reuseaddr", Sharing::kReuseAddr},
-    {"reuseport", Sharing::kReusePort, Needs(needs::kReusePort)},
-};
-
 CLAIM({.id = "udp.connected.receives_its_peer_only",
        .says =
            "A connected UDP socket gets all that its peer sends and nothing else; an unconnected one on the same port "
@@ -33,8 +24,8 @@ CLAIM({.id = "udp.connected.receives_its_peer_only",
        .sources = {Man("connect(2), DESCRIPTION"), Kernel("compute_score()"),
                    Commit("acdcecc61285 udp: correct reuseport selection with connected sockets")}});
 
-MATRIX(UdpConnected, PeerReachesTheConnectedSocket, Option, kOptions, Witnesses("udp.connected.receives_its_peer_only"),
-       Labels("udp")) {
+MATRIX(UdpConnected, PeerReachesTheConnectedSocket, SharingRow, kSharings,
+       Witnesses("udp.connected.receives_its_peer_only"), Labels("udp")) {
   Socket connected = Udp(Loopback4()).Asking(row.sharing).Bound(port()).ConnectedTo(Loopback4(), kPeer);
   Socket unconnected = Udp(Loopback4()).Asking(row.sharing).Bound(port());
   Socket peer = Udp(Loopback4()).Bound(kPeer);
@@ -44,7 +35,7 @@ MATRIX(UdpConnected, PeerReachesTheConnectedSocket, Option, kOptions, Witnesses(
   EXPECT_THAT(QueuedDatagrams({&connected, &unconnected}), Gets(1, 0));
 }
 
-MATRIX(UdpConnected, OthersReachTheUnconnectedSocket, Option, kOptions,
+MATRIX(UdpConnected, OthersReachTheUnconnectedSocket, SharingRow, kSharings,
        Witnesses("udp.connected.receives_its_peer_only"), Labels("udp")) {
   Socket unconnected = Udp(Loopback4()).Asking(row.sharing).Bound(port());
   Socket connected = Udp(Loopback4()).Asking(row.sharing).Bound(port()).ConnectedTo(Loopback4(), kPeer);
@@ -60,8 +51,8 @@ CLAIM(
      .rows = {"UDP-RX-016", "UDP-RX-017", "H4-005"},
      .sources = {Kernel("compute_score(), udp4_lib_lookup2(), udp4_lib_lookup4()")}});
 
-MATRIX(UdpConnected, NewestOfOnePeerReceives, Option, kOptions, Witnesses("udp.connected.newest_of_one_peer_receives"),
-       Labels("udp")) {
+MATRIX(UdpConnected, NewestOfOnePeerReceives, SharingRow, kSharings,
+       Witnesses("udp.connected.newest_of_one_peer_receives"), Labels("udp")) {
   Socket first = Udp(Loopback4()).Asking(row.sharing).Bound(port()).ConnectedTo(Loopback4(), kPeer);
   Socket second = Udp(Loopback4()).Asking(row.sharing).Bound(port()).ConnectedTo(Loopback4(), kPeer);
   Socket peer = Udp(Loopback4()).Bound(kPeer);

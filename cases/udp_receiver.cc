@@ -1,4 +1,5 @@
 // Which of several UDP sockets on one port receives a datagram?
+#include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
@@ -74,18 +75,8 @@ CLAIM({.id = "udp.unicast.one_receiver",
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("__udp4_lib_rcv()")},
        .documents = {Stated("ES-22")}});
 
-struct Option {
-  std::string name;
-  Sharing sharing;
-  CaseFacts facts = {};
-};
-const std::vector<Option> kOptions = {
-    {"reuseaddr", Sharing::kReuseAddr},
-    {"reuseport", Sharing::kReusePort, Needs(needs::kReusePort)},
-    {"both", Sharing::kBoth, Needs(needs::kReusePort)},
-};
-
-MATRIX(UdpReceiver, UnicastReachesOneSocket, Option, kOptions, Witnesses("udp.unicast.one_receiver"), Labels("udp")) {
+MATRIX(UdpReceiver, UnicastReachesOneSocket, SharingRow, kSharings, Witnesses("udp.unicast.one_receiver"),
+       Labels("udp")) {
   Socket one = Udp(Loopback4()).Asking(row.sharing).Bound(port());
   Socket two = Udp(Loopback4()).Asking(row.sharing).Bound(port());
   Socket three = Udp(Loopback4()).Asking(row.sharing).Bound(port());
