@@ -75,7 +75,10 @@ CLAIM({.id = "udp.unicast.one_receiver",
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("__udp4_lib_rcv()")},
        .documents = {Stated("ES-22")}});
 
-MATRIX(UdpReceiver, UnicastReachesOneSocket, SharingRow, kSharings, Witnesses("udp.unicast.one_receiver"),
+const std::vector<SharingRow> kEverySharing = {
+    kSharings[0], kSharings[1], {"both", Sharing::kBoth, Needs(needs::kReusePort)}};
+
+MATRIX(UdpReceiver, UnicastReachesOneSocket, SharingRow, kEverySharing, Witnesses("udp.unicast.one_receiver"),
        Labels("udp")) {
   Socket one = Udp(Loopback4()).Asking(row.sharing).Bound(port());
   Socket two = Udp(Loopback4()).Asking(row.sharing).Bound(port());

@@ -155,7 +155,7 @@ TEST(Descriptor, ClosesOnceAndMoves) {
   Descriptor first(dup(0));
   const int number = first.number();
   Descriptor second(std::move(first));
-  EXPECT_FALSE(first.open());
+  EXPECT_FALSE(first.open());  // NOLINT(bugprone-use-after-move): that it is empty now is the question
   EXPECT_EQ(second.number(), number);
   second.Close();
   EXPECT_FALSE(second.open());
