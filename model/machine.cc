@@ -1,0 +1,315 @@
+#include "model/machine.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace portshare::model {
+namespace {
+
+constexpr uint64_t Bit(Rule rule) {
+  return uint64_t{1} << static_cast<unsigned>(rule);
+}
+
+// TCP and MPTCP have one table of ports; UDP and UDP-Lite have one each.
+constexpr bool SamePort(const Socket& one, const Socket& other) {
+  const bool table = IsStream(one.protocol) ? IsStream(other.protocol) : one.protocol == other.protocol;
+  return table && one.port == other.port;
+}
+
+const EpochText* TextOf(bool Epoch::*field) {
+  return std::find_if(kEpochs.begin(), kEpochs.end(), [=](const EpochText& text) { return text.field == field; });
+}
+
+// The comparison that would have kept a newcomer out whom the hint lets in; nullptr when there is none.
+const EpochText* MissingComparison(const Socket& newcomer, const Hint& hint) {
+  if (OtherDevice(newcomer, hint)) return TextOf(&Epoch::hint_compares_devices);
+  if (DualBesideV6only(newcomer, hint)) return TextOf(&Epoch::hint_compares_v6only);
+  if (DualBesideIpv4(newcomer, hint)) return TextOf(&Epoch::hint_compares_families);
+  if (hint.bridged) return TextOf(&Epoch::hint_needs_agreement);
+  if (hint.outdated) return TextOf(&Epoch::hint_ends_with_its_socket);
+  return nullptr;
+}
+
+// A kernel that compares what others do not.
+bool Repaired(const Socket& newcomer, const Hint& hint, const Epoch& epoch) {
+  return (epoch.hint_compares_devices && OtherDevice(newcomer, hint)) ||
+         (epoch.hint_compares_v6only && DualBesideV6only(newcomer, hint)) ||
+         (epoch.hint_compares_families && DualBesideIpv4(newcomer, hint)) ||
+         (epoch.hint_needs_agreement && hint.bridged) || (epoch.hint_ends_with_its_socket && hint.outdated);
+}
+
+}  // namespace
+
+void Machine::Begin(int unrelated) {
+  sockets_.clear();
+  order_.clear();
+  hints_.clear();
+  unrelated_ = unrelated;
+  decided_ = 0;
+  consulted_ = 0;
+}
+
+void Machine::Begin(const Scenario& scenario) {
+  Begin(scenario.unrelated);
+  sockets_.assign(scenario.sockets.begin(), scenario.sockets.end());
+}
+
+Decision Machine::Do(const Step& step) {
+  Socket& socket = sockets_[step.socket];
+  const Decision decision = [&] {
+    switch (step.op) {
+      case Op::kBind:
+        return Bind(step.socket);
+      case Op::kListen:
+        return Listen(step.socket);
+      case Op::kClose:
+        return Close(step.socket);
+      case Op::kTimeWait:
+        return LeaveTimeWait(step.socket);
+      case Op::kSet:
+        if (step.option == Option::kReusePort && !epoch_.reuseport) return Answer(ENOPROTOOPT, Rule::kOptionUnknown);
+        (step.option == Option::kReuseAddr ? socket.reuse_addr : socket.reuse_port) = step.on;
+        Outdate(socket);
+        return Answer(0, Rule::kOptionAnyTime);
+      case Op::kOwn:
+        socket.owner = step.owner;
+        Outdate(socket);
+        return Answer(0, Rule::kOwnerAnyTime);
+    }
+    return Decision{};
+  }();
+  decided_ |= Bit(decision.rule) | Bit(decision.intent_rule);
+  return decision;
+}
+
+Decision Machine::Bind(int newcomer) {
+  Socket& socket = sockets_[static_cast<size_t>(newcomer)];
+  const Situation asked{.newcomer = socket, .epoch = epoch_};
+  if (Holds(Rule::kBoundAlready, asked)) return Answer(EINVAL, Rule::kBoundAlready);
+  if (Holds(Rule::kMappedNeedsDual, asked)) return Answer(EINVAL, Rule::kMappedNeedsDual);
+
+  const Decision decision = Ask(newcomer);
+  if (decision.error != 0) return decision;
+  socket.state = State::kBound;
+  if (IsStream(socket.protocol)) {
+    WriteHint(newcomer);
+    order_.push_back(newcomer);
+  } else {
+    order_.insert(Holds(Rule::kStandsLast, asked) ? order_.end() : order_.begin(), newcomer);
+  }
+  return decision;
+}
+
+Decision Machine::Listen(int newcomer) {
+  Socket& socket = sockets_[static_cast<size_t>(newcomer)];
+  const Situation asked{.newcomer = socket, .epoch = epoch_};
+  if (Holds(Rule::kDatagramsDoNotListen, asked)) return Answer(EOPNOTSUPP, Rule::kDatagramsDoNotListen);
+  if (Holds(Rule::kListensAlready, asked)) return Answer(0, Rule::kListensAlready);
+  if (Holds(Rule::kListensUnbound, asked)) return Answer(0, Rule::kListensUnbound);
+
+  // The kernel asks again, of a socket that listens already.  inet_csk_listen_start()
+  socket.state = State::kListen;
+  const Decision decision = Ask(newcomer);
+  if (decision.error == 0) {
+    WriteHint(newcomer);
+  } else {
+    socket.state = State::kBound;
+  }
+  return decision;
+}
+
+Decision Machine::Close(int closed) {
+  Socket& socket = sockets_[static_cast<size_t>(closed)];
+  if (socket.holds_port()) {
+    Outdate(socket);
+    std::erase(order_, closed);
+    const auto shares = [&](int other) { return SamePort(sockets_[static_cast<size_t>(other)], socket); };
+    if (std::none_of(order_.begin(), order_.end(), shares)) HintOf(socket) = {};
+  }
+  socket.state = State::kClosed;
+  return Answer(0, Rule::kClosed);
+}
+
+Decision Machine::LeaveTimeWait(int leaver) {
+  Socket& socket = sockets_[static_cast<size_t>(leaver)];
+  if (Holds(Rule::kListenerDoesNotConnect, {.newcomer = socket})) return Answer(EISCONN, Rule::kListenerDoesNotConnect);
+  if (!socket.holds_port()) {
+    socket.state = State::kClosed;
+    return Answer(0, Rule::kLeavesTimeWait);
+  }
+  // A wildcard becomes the one address that the connection has.
+  if (socket.address.wildcard()) socket.address.bits = socket.address.kind == Address::Kind::kIpv6 ? 1 : 0x7f000001;
+  socket.state = State::kTimeWait;
+  return Answer(0, Rule::kLeavesTimeWait);
+}
+
+Decision Machine::Ask(int newcomer) {
+  const Socket& socket = sockets_[static_cast<size_t>(newcomer)];
+  const Situation asked{.newcomer = socket, .hint = HintOf(socket), .epoch = epoch_};
+  Decision decision = Contract(asked, newcomer);
+  if (decision.error == 0) return decision;
+  if (IsStream(socket.protocol)) {
+    RememberStream(asked, newcomer, decision);
+  } else {
+    RememberDatagram(asked, newcomer, decision);
+  }
+  return decision;
+}
+
+Decision Machine::Contract(Situation asked, int newcomer) {
+  Decision decision = Answer(0, Rule::kAlone);
+  for (const int other : order_) {
+    asked.holder = sockets_[static_cast<size_t>(other)];
+    if (other == newcomer || !SamePort(asked.newcomer, asked.holder)) continue;
+    const Rule rule = Beside(asked);
+    const Effect effect = Text(rule).effect;
+    const bool tells_more =
+        decision.rule == Rule::kAlone || (effect == Effect::kAdmits && Text(decision.rule).effect == Effect::kApart);
+    if (effect != Effect::kRefuses && !tells_more) continue;
+    const int error = effect == Effect::kRefuses ? EADDRINUSE : 0;
+    decision = {.error = error,
+                .rule = rule,
+                .holder = other,
+                .intent_error = error,
+                .intent_rule = rule,
+                .intent_holder = other};
+    if (error != 0) break;
+  }
+  return decision;
+}
+
+void Machine::RememberStream(Situation asked, int newcomer, Decision& decision) {
+  const auto admit = [&](Rule rule, const EpochText* cause) {
+    decision.error = 0;
+    decision.rule = rule;
+    decision.cause = cause;
+  };
+  if (epoch_.reuseaddr_hint && Holds(Rule::kReuseAddrHint, asked)) {
+    return admit(Rule::kReuseAddrHint, TextOf(&Epoch::reuseaddr_hint));
+  }
+  if (Holds(Rule::kHintMatches, asked) && !Repaired(asked.newcomer, asked.hint, epoch_)) {
+    return admit(Rule::kHintMatches, MissingComparison(asked.newcomer, asked.hint));
+  }
+  if (!epoch_.mapped_wildcard_missed) return;
+  const bool refused = std::any_of(order_.begin(), order_.end(), [&](int other) {
+    asked.holder = sockets_[static_cast<size_t>(other)];
+    return other != newcomer && SamePort(asked.newcomer, asked.holder) &&
+           Text(Beside(asked)).effect == Effect::kRefuses && !Holds(Rule::kMappedWildcardMissed, asked);
+  });
+  if (!refused) admit(Rule::kMappedWildcardMissed, TextOf(&Epoch::mapped_wildcard_missed));
+}
+
+void Machine::RememberDatagram(Situation asked, int newcomer, Decision& decision) {
+  const auto everywhere = [](const Situation&) { return true; };
+  const auto same_place = [this](const Situation& beside) { return Holds(Rule::kSamePlace, beside); };
+  asked.in_slot = unrelated_;
+  for (const int other : order_)
+    asked.in_slot += SamePort(sockets_[static_cast<size_t>(other)], asked.newcomer) ? 1 : 0;
+
+  const bool by_address = Holds(Rule::kLooksUpByAddress, asked);
+  Search found = Search::kFree;
+  if (!by_address) {
+    found = SearchList(asked, newcomer, everywhere);
+  } else {
+    found = SearchList(asked, newcomer, same_place);
+    if (found != Search::kTaken && !asked.newcomer.address.wildcard()) {
+      const auto among_wildcards = [this](Situation beside) {
+        beside.newcomer.address.bits = 0;
+        return Holds(Rule::kSamePlace, beside);
+      };
+      found = SearchList(asked, newcomer, among_wildcards);
+    }
+  }
+  if (found == Search::kTaken) return;
+  const bool missed = by_address && asked.newcomer.address.wildcard();
+  if (epoch_.udp_asks_every_holder && !missed) return;
+  decision.error = 0;
+  decision.rule = missed       ? Rule::kWildcardMissedInLongSlot
+                  : by_address ? Rule::kFirstMatchInLongSlot
+                               : Rule::kFirstMatch;
+  decision.cause = TextOf(missed ? &Epoch::udp_wildcard_missed_in_long_slots : &Epoch::udp_asks_every_holder);
+}
+
+template <typename Filter>
+Machine::Search Machine::SearchList(Situation& asked, int newcomer, Filter filter) {
+  for (const int other : order_) {
+    asked.holder = sockets_[static_cast<size_t>(other)];
+    if (other == newcomer || !SamePort(asked.newcomer, asked.holder) || !filter(asked)) continue;
+    const Rule rule = Beside(asked);
+    if (rule == Rule::kSharesByPort) return Search::kShared;
+    if (Text(rule).effect == Effect::kRefuses) return Search::kTaken;
+  }
+  return Search::kFree;
+}
+
+Rule Machine::Beside(const Situation& asked) {
+  for (const Rule rule : {Rule::kDevicesApart, Rule::kAddressesApart, Rule::kSharesByAddress, Rule::kSharesByPort,
+                          Rule::kSharesOverTimeWait, Rule::kListenerEndsReuse, Rule::kOwnersDiffer}) {
+    if (Holds(rule, asked)) return rule;
+  }
+  return Rule::kNothingShared;
+}
+
+bool Machine::Holds(Rule rule, const Situation& asked) {
+  consulted_ |= Bit(rule);
+  const RuleText& text = Text(rule);
+  const bool holds =
+      mutant_.change != Mutant::Change::kNone && mutant_.rule == rule ? mutant_.Holds(asked) : text.holds(asked);
+  if (holds && text.effect == Effect::kShapes) decided_ |= Bit(rule);
+  return holds;
+}
+
+Decision Machine::Answer(int error, Rule rule) {
+  return {.error = error, .rule = rule, .intent_error = error, .intent_rule = rule};
+}
+
+// inet_csk_update_fastreuse()
+void Machine::WriteHint(int newcomer) {
+  Situation asked{.newcomer = sockets_[static_cast<size_t>(newcomer)], .epoch = epoch_};
+  Hint& hint = HintOf(asked.newcomer);
+  asked.hint = hint;
+  bool first = true;
+  bool bridged = false;
+  for (const int other : order_) {
+    asked.holder = sockets_[static_cast<size_t>(other)];
+    if (other == newcomer || !SamePort(asked.newcomer, asked.holder)) continue;
+    first = false;
+    const Rule rule = Beside(asked);
+    bridged |= Text(rule).effect == Effect::kRefuses ||
+               (rule == Rule::kSharesByAddress && !SharesByPort(asked.newcomer, asked.holder));
+  }
+  const bool by_address = asked.newcomer.reuse_addr && asked.newcomer.state != State::kListen;
+  hint.reuse_addr = epoch_.reuseaddr_hint && by_address && (first || hint.reuse_addr);
+  if (!Holds(Rule::kWritesHint, asked)) {
+    hint.set = false;
+  } else if (first || !Holds(Rule::kHintMatches, asked)) {
+    const bool for_any = first && epoch_.reuseaddr_hint;
+    hint = {
+        .set = true, .for_any = for_any, .reuse_addr = hint.reuse_addr, .writer = asked.newcomer, .bridged = bridged};
+  }
+}
+
+void Machine::Outdate(const Socket& socket) {
+  if (socket.holds_port() && IsStream(socket.protocol)) HintOf(socket).outdated = true;
+}
+
+Hint& Machine::HintOf(const Socket& socket) {
+  for (Keyed& keyed : hints_) {
+    if (SamePort(keyed.key, socket)) return keyed.hint;
+  }
+  return hints_.emplace_back(Keyed{.key = socket, .hint = {}}).hint;
+}
+
+std::string Explain(const Decision& decision, const std::vector<std::string>& names) {
+  const auto beside = [&](int holder) {
+    return holder < 0 ? "" : " (beside " + names[static_cast<size_t>(holder)] + ")";
+  };
+  const auto told = [&](Rule rule, int holder) {
+    return std::string(Text(rule).says) + beside(holder) + " [" + Text(rule).source + "]";
+  };
+  if (!decision.remembered()) return told(decision.rule, decision.holder);
+  return std::string(Text(decision.rule).says) + " [" + Text(decision.rule).source +
+         "]; the contract refuses: " + told(decision.intent_rule, decision.intent_holder);
+}
+
+}  // namespace portshare::model

@@ -1,0 +1,48 @@
+// What the rules know of a socket: the words of the scenario notation as values.
+#pragma once
+
+#include <cstdint>
+
+namespace portshare::model {
+
+enum class Protocol : uint8_t { kTcp, kUdp, kMptcp, kUdpLite };
+
+// TCP and MPTCP: what listens, and what leaves TIME_WAIT behind.
+constexpr bool IsStream(Protocol protocol) {
+  return protocol == Protocol::kTcp || protocol == Protocol::kMptcp;
+}
+
+// A local address.  An IPv4 address in IPv6 clothes (::ffff:127.0.0.1) is a kind of its own: an IPv6 socket holds it.
+struct Address {
+  enum class Kind : uint8_t { kIpv4, kMapped, kIpv6 };
+
+  Kind kind = Kind::kIpv4;
+  // The IPv4 address in host order, 0 for the wildcard; of kIpv6 the last 32 bits: 0 is [::], 1 is [::1].
+  uint32_t bits = 0;
+
+  constexpr bool wildcard() const { return bits == 0; }
+  constexpr bool operator==(const Address&) const = default;
+};
+
+// Where a socket stands on its way, and whether it holds its port there.
+enum class State : uint8_t { kUnbound, kBound, kListen, kTimeWait, kClosed };
+
+// One socket as it is now.  `device` is 0 for none, else its number; `owner` is the uid that the kernel keeps for it.
+struct Socket {
+  Protocol protocol = Protocol::kTcp;
+  Address address;
+  bool v6only = false;
+  bool reuse_addr = false;
+  bool reuse_port = false;
+  uint8_t device = 0;
+  uint16_t port = 0;
+  uint32_t owner = 0;
+  State state = State::kUnbound;
+
+  constexpr bool operator==(const Socket&) const = default;
+  constexpr bool holds_port() const {
+    return state == State::kBound || state == State::kListen || state == State::kTimeWait;
+  }
+};
+
+}  // namespace portshare::model
