@@ -96,6 +96,11 @@ void Journal::Checked(const Outcome& outcome, const std::string& wanted, bool ok
   for (const auto& [descriptor, describe] : holders_) held_ += "  " + describe() + "\n";
 }
 
+void Journal::Compared(int outcomes, const std::map<std::string, uint64_t>& deviations) {
+  outcomes_ += outcomes;
+  deviations_ = deviations;
+}
+
 void Journal::Needs(const Outcome& outcome) {
   Checked(outcome, "ok", outcome.ok());
   if (!outcome.ok()) throw UnexpectedAnswer();
@@ -145,6 +150,7 @@ std::string Journal::End() {
   if (!error_.empty()) end["text"] = error_;
   end["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   end["outcomes"] = outcomes_;
+  if (!deviations_.empty()) end["deviations"] = deviations_;
   std::string story = failed ? Story() : "";
   if (failed) {
     end["failures"] = Json::array();

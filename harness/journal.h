@@ -38,6 +38,8 @@ class Journal {
 
   // An expectation met a step.  The first failure of a case also notes who holds what at that moment.
   void Checked(const Outcome& outcome, const std::string& wanted, bool ok);
+  // So many answers were as expected, and so many of them, by cause, are known deviations: too many for an event each.
+  void Compared(int outcomes, const std::map<std::string, uint64_t>& deviations);
   // The same for a step that a case builds on: throws UnexpectedAnswer when it was refused.
   void Needs(const Outcome& outcome);
 
@@ -81,6 +83,7 @@ class Journal {
   std::string error_;
   int names_ = 0;
   int outcomes_ = 0;
+  std::map<std::string, uint64_t> deviations_;
 };
 
 }  // namespace portshare

@@ -77,8 +77,8 @@ class Machine {
   void Outdate(const Socket& socket);
   Hint& HintOf(const Socket& socket);
 
-  const Epoch epoch_;
-  const Mutant mutant_;
+  Epoch epoch_;
+  Mutant mutant_;
   uint64_t decided_ = 0;
   uint64_t consulted_ = 0;
   int unrelated_ = 0;

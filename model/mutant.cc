@@ -184,9 +184,8 @@ std::vector<Mutant> AllMutants(const Epoch& epoch) {
   const std::vector<Socket> alphabet = SmallAlphabet();
   std::vector<Mutant> mutants;
   for (const RuleText& text : AllRules()) {
-    const bool here = text.only == nullptr || epoch.*text.only;
     // A rule that only says why a newcomer is refused changes no answer.
-    if (!here || text.holds == nullptr || text.effect == Effect::kRefuses) continue;
+    if (!text.Applies(epoch) || text.holds == nullptr || text.effect == Effect::kRefuses) continue;
     const auto add = [&](const Mutant& mutant) {
       if (Differs(mutant, alphabet, epoch)) mutants.push_back(mutant);
     };
