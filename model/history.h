@@ -81,10 +81,11 @@ constexpr bool LooksUpByAddress(const Socket& newcomer, int in_slot, const Epoch
   return in_slot > kLongSlot && (!newcomer.address.wildcard() || epoch.udp_wildcard_missed_in_long_slots);
 }
 
-// Do both addresses have one place in that second table?  ipv4_portaddr_hash(), ipv6_portaddr_hash()
+// Has a specific address one place in that second table with another?  ipv4_portaddr_hash(), ipv6_portaddr_hash()
 constexpr bool SamePlace(const Address& one, const Address& other) {
-  const bool any = one.wildcard() && other.wildcard();
-  return any || ((one.kind == Address::Kind::kIpv6) == (other.kind == Address::Kind::kIpv6) && one.bits == other.bits);
+  const bool one_ipv6 = one.kind == Address::Kind::kIpv6;
+  const bool other_ipv6 = other.kind == Address::Kind::kIpv6;
+  return !one.wildcard() && one_ipv6 == other_ipv6 && one.bits == other.bits;
 }
 
 }  // namespace portshare::model

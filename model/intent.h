@@ -26,11 +26,17 @@ constexpr bool DevicesApart(const Socket& newcomer, const Socket& holder) {
   return newcomer.device != 0 && holder.device != 0 && newcomer.device != holder.device;
 }
 
+// 0.0.0.0 meets the IPv4 address that the kernel put where the holder has none.  LOOPBACK4_IPV6; ipv4_rcv_saddr_equal()
+constexpr bool MeetsPlaceholder(const Socket& newcomer, const Socket& holder) {
+  return holder.placeholder && newcomer.address.kind == Address::Kind::kIpv4 && newcomer.address.wildcard();
+}
+
 // No local address belongs to both.  ip(7), ipv6(7) IPV6_V6ONLY; inet_rcv_saddr_equal()
 constexpr bool AddressesApart(const Socket& newcomer, const Socket& holder) {
   const bool both_ipv4 = CoversIpv4(newcomer) && CoversIpv4(holder);
   const bool both_ipv6 = newcomer.address.kind == Address::Kind::kIpv6 && holder.address.kind == Address::Kind::kIpv6;
-  return !(both_ipv4 || both_ipv6) || !SetsMeet(newcomer, holder);
+  const bool meet = (both_ipv4 || both_ipv6) && SetsMeet(newcomer, holder);
+  return !meet && !MeetsPlaceholder(newcomer, holder);
 }
 
 // Both asked for SO_REUSEADDR and, over TCP, the holder does not listen.  socket(7) SO_REUSEADDR; inet_bind_conflict(),

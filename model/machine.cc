@@ -137,7 +137,8 @@ Decision Machine::LeaveTimeWait(int leaver) {
     socket.state = State::kClosed;
     return Answer(0, Rule::kLeavesTimeWait);
   }
-  // A wildcard becomes the one address that the connection has.
+  // A wildcard becomes the one address that the connection has: for [::] that is [::1].
+  socket.placeholder = socket.address == Address{Address::Kind::kIpv6, 0} && !socket.v6only;
   if (socket.address.wildcard()) socket.address.bits = socket.address.kind == Address::Kind::kIpv6 ? 1 : 0x7f000001;
   socket.state = State::kTimeWait;
   return Answer(0, Rule::kLeavesTimeWait);
@@ -200,27 +201,20 @@ void Machine::RememberStream(Situation asked, int newcomer, Decision& decision) 
 }
 
 void Machine::RememberDatagram(Situation asked, int newcomer, Decision& decision) {
-  const auto everywhere = [](const Situation&) { return true; };
-  const auto same_place = [this](const Situation& beside) { return Holds(Rule::kSamePlace, beside); };
   asked.in_slot = unrelated_;
   for (const int other : order_)
     asked.in_slot += SamePort(sockets_[static_cast<size_t>(other)], asked.newcomer) ? 1 : 0;
 
   const bool by_address = Holds(Rule::kLooksUpByAddress, asked);
-  Search found = Search::kFree;
-  if (!by_address) {
-    found = SearchList(asked, newcomer, everywhere);
+  const auto searched = [&](auto filter) { return Taken(asked, newcomer, filter); };
+  bool taken = false;
+  if (by_address) {
+    taken = searched([this](const Situation& beside) { return Holds(Rule::kSamePlace, beside); }) ||
+            searched([](const Situation& beside) { return beside.holder.address.wildcard(); });
   } else {
-    found = SearchList(asked, newcomer, same_place);
-    if (found != Search::kTaken && !asked.newcomer.address.wildcard()) {
-      const auto among_wildcards = [this](Situation beside) {
-        beside.newcomer.address.bits = 0;
-        return Holds(Rule::kSamePlace, beside);
-      };
-      found = SearchList(asked, newcomer, among_wildcards);
-    }
+    taken = searched([](const Situation&) { return true; });
   }
-  if (found == Search::kTaken) return;
+  if (taken) return;
   const bool missed = by_address && asked.newcomer.address.wildcard();
   if (epoch_.udp_asks_every_holder && !missed) return;
   decision.error = 0;
@@ -231,15 +225,15 @@ void Machine::RememberDatagram(Situation asked, int newcomer, Decision& decision
 }
 
 template <typename Filter>
-Machine::Search Machine::SearchList(Situation& asked, int newcomer, Filter filter) {
+bool Machine::Taken(Situation& asked, int newcomer, Filter filter) {
   for (const int other : order_) {
     asked.holder = sockets_[static_cast<size_t>(other)];
     if (other == newcomer || !SamePort(asked.newcomer, asked.holder) || !filter(asked)) continue;
     const Rule rule = Beside(asked);
-    if (rule == Rule::kSharesByPort) return Search::kShared;
-    if (Text(rule).effect == Effect::kRefuses) return Search::kTaken;
+    if (rule == Rule::kSharesByPort) return false;
+    if (Text(rule).effect == Effect::kRefuses) return true;
   }
-  return Search::kFree;
+  return false;
 }
 
 Rule Machine::Beside(const Situation& asked) {

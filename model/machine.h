@@ -67,10 +67,9 @@ class Machine {
   Rule Beside(const Situation& asked);
   bool Holds(Rule rule, const Situation& asked);
   Decision Answer(int error, Rule rule);
-  // UDP: the answer of one list, in its order, up to the first that decides.
-  enum class Search { kFree, kShared, kTaken };
+  // UDP: does the first in the list that has a say refuse?
   template <typename Filter>
-  Search SearchList(Situation& asked, int newcomer, Filter filter);
+  bool Taken(Situation& asked, int newcomer, Filter filter);
 
   void WriteHint(int newcomer);
   // A socket that holds a port closed or changed.

@@ -93,7 +93,7 @@ constexpr std::array<RuleText, kRules> kTable = {{
      "with more than ten sockets in the port's hash slot, UDP looks up a specific address by address",
      "udp_lib_get_port()", [](S s) { return LooksUpByAddress(s.newcomer, s.in_slot, s.epoch); }},
     {Rule::kSamePlace, "same_place", Layer::kHistory, Effect::kShapes,
-     "an address and its IPv4-mapped form have one place in the table by address, and all wildcards have one",
+     "an IPv4 address and its IPv4-mapped form have one place in the table by address",
      "ipv4_portaddr_hash(), ipv6_portaddr_hash()", [](S s) { return SamePlace(s.newcomer.address, s.holder.address); }},
 }};
 

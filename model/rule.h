@@ -71,8 +71,13 @@ struct RuleText {
   const char* source;
   // nullptr where it takes more than one look to tell: machine.cc
   bool (*holds)(const Situation&) = nullptr;
-  // Only on a kernel of which this is true; nullptr for every kernel.
+  // Only on a kernel of which the one is true, or the other false; nullptr for every kernel.
   bool Epoch::*only = nullptr;
+  bool Epoch::*unless = nullptr;
+
+  constexpr bool Applies(const Epoch& epoch) const {
+    return (only == nullptr || epoch.*only) && (unless == nullptr || !(epoch.*unless));
+  }
 };
 
 // One entry a rule, in the order of the enumeration.

@@ -38,6 +38,8 @@ struct Socket {
   uint16_t port = 0;
   uint32_t owner = 0;
   State state = State::kUnbound;
+  // A dual-stack socket that connected over IPv6.  The kernel writes 127.0.0.6 where its IPv4 address would be.
+  bool placeholder = false;
 
   constexpr bool operator==(const Socket&) const = default;
   constexpr bool holds_port() const {

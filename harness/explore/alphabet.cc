@@ -17,8 +17,8 @@ struct Place {
 };
 
 constexpr std::array kPlaces = {
-    Place{{Kind::kIpv4, 0}},         Place{{Kind::kIpv4, kLoopback}}, Place{{Kind::kIpv4, kLoopback + 1}},
-    Place{{Kind::kIpv6, 0}},         Place{{Kind::kIpv6, 0}, true},   Place{{Kind::kIpv6, 1}},
+    Place{{Kind::kIpv4, 0}},           Place{{Kind::kIpv4, kLoopback}}, Place{{Kind::kIpv4, kLoopback + 1}},
+    Place{{Kind::kIpv6, 0}},           Place{{Kind::kIpv6, 0}, true},   Place{{Kind::kIpv6, 1}},
     Place{{Kind::kMapped, kLoopback}}, Place{{Kind::kMapped, 0}},
 };
 

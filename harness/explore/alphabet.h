@@ -1,6 +1,7 @@
 // What scenarios are made of: every socket that two options, eight addresses, two owners and two devices allow.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -167,7 +167,8 @@ int DoList(const std::vector<std::string>& /*words*/) {
 
 int Main(const std::vector<std::string>& words) {
   const std::map<std::string, int (*)(const std::vector<std::string>&)> commands = {
-      {"--list", DoList}, {"sweep", DoSweep}, {"ask", DoAsk}, {"reproduce", DoReproduce}, {"rules", DoRules}, {"bench", DoBench}};
+      {"--list", DoList},         {"sweep", DoSweep}, {"ask", DoAsk},
+      {"reproduce", DoReproduce}, {"rules", DoRules}, {"bench", DoBench}};
   const auto command = words.empty() ? commands.end() : commands.find(words.front());
   if (command == commands.end()) {
     std::cerr << kUsage;

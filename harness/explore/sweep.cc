@@ -76,8 +76,9 @@ class Sweeper {
     out_ << "alphabet: " << tcp_.size() << " sockets a protocol; walks: --seed=" << options_.seed << "; "
          << options_.jobs << (options_.jobs == 1 ? " worker" : " workers");
     if (options_.shards > 1) out_ << "; part " << options_.shard + 1 << " of " << options_.shards;
-    out_ << "\n\n" << std::left << std::setw(34) << "family" << std::right << std::setw(12) << "scenarios"
-         << std::setw(12) << "answers" << std::setw(10) << "differ" << std::setw(9) << "seconds\n";
+    out_ << "\n\n"
+         << std::left << std::setw(34) << "family" << std::right << std::setw(12) << "scenarios" << std::setw(12)
+         << "answers" << std::setw(10) << "differ" << std::setw(9) << "seconds\n";
     for (const Family& family : Families()) {
       if (Selected("explore." + family.id, family.deep)) AskFamily(family);
     }
@@ -112,7 +113,9 @@ class Sweeper {
   }
 
   static const Need* Lacking(const Family& family) {
-    const Need* need = family.id == "tcp.mptcp" ? &needs::kMptcp : family.id == "udp.udplite" ? &needs::kUdpLite : nullptr;
+    const Need* need = family.id == "tcp.mptcp"     ? &needs::kMptcp
+                       : family.id == "udp.udplite" ? &needs::kUdpLite
+                                                    : nullptr;
     return need != nullptr && need->probe() ? need : nullptr;
   }
 
@@ -183,9 +186,9 @@ class Sweeper {
   }
 
   void Line(const std::string& name, const Tally& tally, double seconds) {
-    out_ << std::left << std::setw(34) << name << std::right << std::setw(12) << Counted(tally.scenarios) << std::setw(12)
-         << Counted(tally.steps) << std::setw(10) << Counted(tally.mismatches) << std::setw(8) << std::fixed
-         << std::setprecision(2) << seconds << "\n"
+    out_ << std::left << std::setw(34) << name << std::right << std::setw(12) << Counted(tally.scenarios)
+         << std::setw(12) << Counted(tally.steps) << std::setw(10) << Counted(tally.mismatches) << std::setw(8)
+         << std::fixed << std::setprecision(2) << seconds << "\n"
          << std::flush;
   }
 
@@ -241,14 +244,16 @@ class Sweeper {
          << Counted(count.violated) << " violated\n";
     Journal::Get().Compared(static_cast<int>(count.checked), {});
     if (count.violated != 0) Fail(Counted(count.violated) + " pairs answer otherwise when exchanged");
-    if (count.checked == 0) Journal::Get().Skip("no_pairs", "no pair was asked in this run", "select explore.*.pairs too");
+    if (count.checked == 0)
+      Journal::Get().Skip("no_pairs", "no pair was asked in this run", "select explore.*.pairs too");
     Journal::Get().End();
   }
 
   // Only the whole sweep, with the whole alphabet, can say that something never happens.
   bool Whole() {
     if (options_.shards > 1 || SomeFamilyLeftOut()) {
-      Journal::Get().Skip("part_of_the_sweep", "only a whole sweep can say that a rule decides nothing", "run all of explore.*");
+      Journal::Get().Skip("part_of_the_sweep", "only a whole sweep can say that a rule decides nothing",
+                          "run all of explore.*");
     } else if (letters_.owners.size() < 2) {
       Journal::Get().Skip(needs::kSecondOwner.code, "the rules about owners need two", needs::kSecondOwner.fix);
     } else if (letters_.devices < 2) {

@@ -28,7 +28,8 @@ struct SweepCase {
 };
 std::vector<SweepCase> SweepCases();
 
-// Asks, writes the events of each case and the tables to `out`.  Returns false when a case failed or could not be asked.
+// Asks, writes the events of each case and the tables to `out`.  Returns false when a case failed or could not be
+// asked.
 bool Sweep(const SweepOptions& options, const Letters& letters, const model::Epoch& epoch, std::ostream& out);
 
 }  // namespace portshare

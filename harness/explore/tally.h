@@ -26,8 +26,8 @@ struct Tally {
 
   uint64_t scenarios = 0;
   uint64_t steps = 0;
-  uint64_t digest = 0;      // a sum over the scenarios: those of all parts add up to that of the whole
-  uint64_t mismatches = 0;  // answers that the model does not give
+  uint64_t digest = 0;       // a sum over the scenarios: those of all parts add up to that of the whole
+  uint64_t mismatches = 0;   // answers that the model does not give
   uint64_t unexplained = 0;  // answers that the contract refuses, for no cause that the model knows
   std::array<uint64_t, model::kEpochs.size()> causes = {};
   std::array<uint64_t, model::kRules> rules = {};

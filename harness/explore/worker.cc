@@ -121,8 +121,9 @@ bool Worker::Conflict(int holder, int newcomer) {
   const auto place = static_cast<size_t>(holder) * Board::kMostSockets + static_cast<size_t>(newcomer);
   std::atomic<uint8_t>& known = board_.pairs[udp ? 1 : 0][place];
   if (known == 0) {
-    const model::Scenario pair = {.sockets = {alphabet_[holder], alphabet_[newcomer]},
-                                  .steps = {{.op = model::Op::kBind, .socket = 0}, {.op = model::Op::kBind, .socket = 1}}};
+    const model::Scenario pair = {
+        .sockets = {alphabet_[holder], alphabet_[newcomer]},
+        .steps = {{.op = model::Op::kBind, .socket = 0}, {.op = model::Op::kBind, .socket = 1}}};
     std::vector<int> answers;
     kernel_.Run(pair, answers);
     known = answers.back() != 0 ? 2 : 1;
@@ -139,7 +140,8 @@ void Worker::Watch(const Proposal& proposal, Invariant invariant) {
   const bool refused = answers_.back() != 0;
   group_.same_last_answer = group_.scenarios == 0 || (group_.same_last_answer && group_.last_answer == answers_.back());
   group_.last_answer = answers_.back();
-  if (group_.scenarios == 0) group_.first_accepted = answers_[0] == 0 && answers_[1] == 0 && answers_[2 % answers_.size()] == 0;
+  if (group_.scenarios == 0)
+    group_.first_accepted = answers_[0] == 0 && answers_[1] == 0 && answers_[2 % answers_.size()] == 0;
   ++group_.scenarios;
   group_.accepted += went_well ? 1 : 0;
   group_.remembered |= remembered;
