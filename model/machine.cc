@@ -40,6 +40,26 @@ bool Repaired(const Socket& newcomer, const Hint& hint, const Epoch& epoch) {
 
 }  // namespace
 
+// Visits the holders of the newcomer's port in the order of the kernel's list, as long as `visit` returns true.
+template <typename Visit>
+void Machine::EachOther(Situation& asked, int newcomer, Visit visit) const {
+  for (const int other : order_) {
+    const Socket& holder = sockets_[static_cast<size_t>(other)];
+    if (other == newcomer || !SamePort(asked.newcomer, holder)) continue;
+    asked.holder = holder;
+    if (!visit(other)) return;
+  }
+}
+
+template <Rule kRule>
+bool Machine::Holds(const Situation& asked) {
+  consulted_ |= Bit(kRule);
+  const bool broken = mutant_.change != Mutant::Change::kNone && mutant_.rule == kRule;
+  const bool holds = broken ? mutant_.Holds(asked) : Text(kRule).holds(asked);
+  if (holds && Text(kRule).effect == Effect::kShapes) decided_ |= Bit(kRule);
+  return holds;
+}
+
 void Machine::Begin(int unrelated) {
   sockets_.clear();
   order_.clear();
@@ -84,37 +104,35 @@ Decision Machine::Do(const Step& step) {
 
 Decision Machine::Bind(int newcomer) {
   Socket& socket = sockets_[static_cast<size_t>(newcomer)];
-  const Situation asked{.newcomer = socket, .epoch = epoch_};
-  if (Holds(Rule::kBoundAlready, asked)) return Answer(EINVAL, Rule::kBoundAlready);
-  if (Holds(Rule::kMappedNeedsDual, asked)) return Answer(EINVAL, Rule::kMappedNeedsDual);
+  Situation asked{.newcomer = socket, .epoch = epoch_};
+  if (Holds<Rule::kBoundAlready>(asked)) return Answer(EINVAL, Rule::kBoundAlready);
+  if (Holds<Rule::kMappedNeedsDual>(asked)) return Answer(EINVAL, Rule::kMappedNeedsDual);
 
-  const Decision decision = Ask(newcomer);
+  const Decision decision = Ask(asked, newcomer);
   if (decision.error != 0) return decision;
   socket.state = State::kBound;
   if (IsStream(socket.protocol)) {
-    WriteHint(newcomer);
+    WriteHint(asked, newcomer);
     order_.push_back(newcomer);
   } else {
-    order_.insert(Holds(Rule::kStandsLast, asked) ? order_.end() : order_.begin(), newcomer);
+    order_.insert(Holds<Rule::kStandsLast>(asked) ? order_.end() : order_.begin(), newcomer);
   }
   return decision;
 }
 
 Decision Machine::Listen(int newcomer) {
   Socket& socket = sockets_[static_cast<size_t>(newcomer)];
-  const Situation asked{.newcomer = socket, .epoch = epoch_};
-  if (Holds(Rule::kDatagramsDoNotListen, asked)) return Answer(EOPNOTSUPP, Rule::kDatagramsDoNotListen);
-  if (Holds(Rule::kListensAlready, asked)) return Answer(0, Rule::kListensAlready);
-  if (Holds(Rule::kListensUnbound, asked)) return Answer(0, Rule::kListensUnbound);
+  Situation asked{.newcomer = socket, .epoch = epoch_};
+  if (Holds<Rule::kDatagramsDoNotListen>(asked)) return Answer(EOPNOTSUPP, Rule::kDatagramsDoNotListen);
+  if (Holds<Rule::kListensAlready>(asked)) return Answer(0, Rule::kListensAlready);
+  if (Holds<Rule::kListensUnbound>(asked)) return Answer(0, Rule::kListensUnbound);
 
   // The kernel asks again, of a socket that listens already.  inet_csk_listen_start()
+  asked.newcomer.state = State::kListen;
+  const Decision decision = Ask(asked, newcomer);
+  if (decision.error != 0) return decision;
   socket.state = State::kListen;
-  const Decision decision = Ask(newcomer);
-  if (decision.error == 0) {
-    WriteHint(newcomer);
-  } else {
-    socket.state = State::kBound;
-  }
+  WriteHint(asked, newcomer);
   return decision;
 }
 
@@ -132,7 +150,7 @@ Decision Machine::Close(int closed) {
 
 Decision Machine::LeaveTimeWait(int leaver) {
   Socket& socket = sockets_[static_cast<size_t>(leaver)];
-  if (Holds(Rule::kListenerDoesNotConnect, {.newcomer = socket})) return Answer(EISCONN, Rule::kListenerDoesNotConnect);
+  if (Holds<Rule::kListenerDoesNotConnect>({.newcomer = socket})) return Answer(EISCONN, Rule::kListenerDoesNotConnect);
   if (!socket.holds_port()) {
     socket.state = State::kClosed;
     return Answer(0, Rule::kLeavesTimeWait);
@@ -144,12 +162,10 @@ Decision Machine::LeaveTimeWait(int leaver) {
   return Answer(0, Rule::kLeavesTimeWait);
 }
 
-Decision Machine::Ask(int newcomer) {
-  const Socket& socket = sockets_[static_cast<size_t>(newcomer)];
-  const Situation asked{.newcomer = socket, .hint = HintOf(socket), .epoch = epoch_};
+Decision Machine::Ask(Situation& asked, int newcomer) {
   Decision decision = Contract(asked, newcomer);
   if (decision.error == 0) return decision;
-  if (IsStream(socket.protocol)) {
+  if (IsStream(asked.newcomer.protocol)) {
     RememberStream(asked, newcomer, decision);
   } else {
     RememberDatagram(asked, newcomer, decision);
@@ -157,16 +173,14 @@ Decision Machine::Ask(int newcomer) {
   return decision;
 }
 
-Decision Machine::Contract(Situation asked, int newcomer) {
+Decision Machine::Contract(Situation& asked, int newcomer) {
   Decision decision = Answer(0, Rule::kAlone);
-  for (const int other : order_) {
-    asked.holder = sockets_[static_cast<size_t>(other)];
-    if (other == newcomer || !SamePort(asked.newcomer, asked.holder)) continue;
+  EachOther(asked, newcomer, [&](int other) {
     const Rule rule = Beside(asked);
     const Effect effect = Text(rule).effect;
     const bool tells_more =
         decision.rule == Rule::kAlone || (effect == Effect::kAdmits && Text(decision.rule).effect == Effect::kApart);
-    if (effect != Effect::kRefuses && !tells_more) continue;
+    if (effect != Effect::kRefuses && !tells_more) return true;
     const int error = effect == Effect::kRefuses ? EADDRINUSE : 0;
     decision = {.error = error,
                 .rule = rule,
@@ -174,42 +188,42 @@ Decision Machine::Contract(Situation asked, int newcomer) {
                 .intent_error = error,
                 .intent_rule = rule,
                 .intent_holder = other};
-    if (error != 0) break;
-  }
+    return error == 0;
+  });
   return decision;
 }
 
-void Machine::RememberStream(Situation asked, int newcomer, Decision& decision) {
+void Machine::RememberStream(Situation& asked, int newcomer, Decision& decision) {
+  asked.hint = HintOf(asked.newcomer);
   const auto admit = [&](Rule rule, const EpochText* cause) {
     decision.error = 0;
     decision.rule = rule;
     decision.cause = cause;
   };
-  if (epoch_.reuseaddr_hint && Holds(Rule::kReuseAddrHint, asked)) {
+  if (epoch_.reuseaddr_hint && Holds<Rule::kReuseAddrHint>(asked)) {
     return admit(Rule::kReuseAddrHint, TextOf(&Epoch::reuseaddr_hint));
   }
-  if (Holds(Rule::kHintMatches, asked) && !Repaired(asked.newcomer, asked.hint, epoch_)) {
+  if (Holds<Rule::kHintMatches>(asked) && !Repaired(asked.newcomer, asked.hint, epoch_)) {
     return admit(Rule::kHintMatches, MissingComparison(asked.newcomer, asked.hint));
   }
   if (!epoch_.mapped_wildcard_missed) return;
-  const bool refused = std::any_of(order_.begin(), order_.end(), [&](int other) {
-    asked.holder = sockets_[static_cast<size_t>(other)];
-    return other != newcomer && SamePort(asked.newcomer, asked.holder) &&
-           Text(Beside(asked)).effect == Effect::kRefuses && !Holds(Rule::kMappedWildcardMissed, asked);
+  bool refused = false;
+  EachOther(asked, newcomer, [&](int) {
+    refused = Text(Beside(asked)).effect == Effect::kRefuses && !Holds<Rule::kMappedWildcardMissed>(asked);
+    return !refused;
   });
   if (!refused) admit(Rule::kMappedWildcardMissed, TextOf(&Epoch::mapped_wildcard_missed));
 }
 
-void Machine::RememberDatagram(Situation asked, int newcomer, Decision& decision) {
+void Machine::RememberDatagram(Situation& asked, int newcomer, Decision& decision) {
   asked.in_slot = unrelated_;
-  for (const int other : order_)
-    asked.in_slot += SamePort(sockets_[static_cast<size_t>(other)], asked.newcomer) ? 1 : 0;
+  EachOther(asked, newcomer, [&](int) { return ++asked.in_slot > 0; });
 
-  const bool by_address = Holds(Rule::kLooksUpByAddress, asked);
+  const bool by_address = Holds<Rule::kLooksUpByAddress>(asked);
   const auto searched = [&](auto filter) { return Taken(asked, newcomer, filter); };
   bool taken = false;
   if (by_address) {
-    taken = searched([this](const Situation& beside) { return Holds(Rule::kSamePlace, beside); }) ||
+    taken = searched([this](const Situation& beside) { return Holds<Rule::kSamePlace>(beside); }) ||
             searched([](const Situation& beside) { return beside.holder.address.wildcard(); });
   } else {
     taken = searched([](const Situation&) { return true; });
@@ -226,31 +240,26 @@ void Machine::RememberDatagram(Situation asked, int newcomer, Decision& decision
 
 template <typename Filter>
 bool Machine::Taken(Situation& asked, int newcomer, Filter filter) {
-  for (const int other : order_) {
-    asked.holder = sockets_[static_cast<size_t>(other)];
-    if (other == newcomer || !SamePort(asked.newcomer, asked.holder) || !filter(asked)) continue;
+  bool taken = false;
+  EachOther(asked, newcomer, [&](int) {
+    if (!filter(asked)) return true;
     const Rule rule = Beside(asked);
-    if (rule == Rule::kSharesByPort) return false;
-    if (Text(rule).effect == Effect::kRefuses) return true;
-  }
-  return false;
+    taken = Text(rule).effect == Effect::kRefuses;
+    return !taken && rule != Rule::kSharesByPort;
+  });
+  return taken;
 }
 
+// The order in which the first that holds decides.
 Rule Machine::Beside(const Situation& asked) {
-  for (const Rule rule : {Rule::kDevicesApart, Rule::kAddressesApart, Rule::kSharesByAddress, Rule::kSharesByPort,
-                          Rule::kSharesOverTimeWait, Rule::kListenerEndsReuse, Rule::kOwnersDiffer}) {
-    if (Holds(rule, asked)) return rule;
-  }
+  if (Holds<Rule::kDevicesApart>(asked)) return Rule::kDevicesApart;
+  if (Holds<Rule::kAddressesApart>(asked)) return Rule::kAddressesApart;
+  if (Holds<Rule::kSharesByAddress>(asked)) return Rule::kSharesByAddress;
+  if (Holds<Rule::kSharesByPort>(asked)) return Rule::kSharesByPort;
+  if (Holds<Rule::kSharesOverTimeWait>(asked)) return Rule::kSharesOverTimeWait;
+  if (Holds<Rule::kListenerEndsReuse>(asked)) return Rule::kListenerEndsReuse;
+  if (Holds<Rule::kOwnersDiffer>(asked)) return Rule::kOwnersDiffer;
   return Rule::kNothingShared;
-}
-
-bool Machine::Holds(Rule rule, const Situation& asked) {
-  consulted_ |= Bit(rule);
-  const RuleText& text = Text(rule);
-  const bool holds =
-      mutant_.change != Mutant::Change::kNone && mutant_.rule == rule ? mutant_.Holds(asked) : text.holds(asked);
-  if (holds && text.effect == Effect::kShapes) decided_ |= Bit(rule);
-  return holds;
 }
 
 Decision Machine::Answer(int error, Rule rule) {
@@ -258,29 +267,34 @@ Decision Machine::Answer(int error, Rule rule) {
 }
 
 // inet_csk_update_fastreuse()
-void Machine::WriteHint(int newcomer) {
-  Situation asked{.newcomer = sockets_[static_cast<size_t>(newcomer)], .epoch = epoch_};
+void Machine::WriteHint(Situation& asked, int newcomer) {
   Hint& hint = HintOf(asked.newcomer);
-  asked.hint = hint;
   bool first = true;
-  bool bridged = false;
-  for (const int other : order_) {
-    asked.holder = sockets_[static_cast<size_t>(other)];
-    if (other == newcomer || !SamePort(asked.newcomer, asked.holder)) continue;
-    first = false;
-    const Rule rule = Beside(asked);
-    bridged |= Text(rule).effect == Effect::kRefuses ||
-               (rule == Rule::kSharesByAddress && !SharesByPort(asked.newcomer, asked.holder));
-  }
+  EachOther(asked, newcomer, [&](int) { return first = false; });
   const bool by_address = asked.newcomer.reuse_addr && asked.newcomer.state != State::kListen;
   hint.reuse_addr = epoch_.reuseaddr_hint && by_address && (first || hint.reuse_addr);
-  if (!Holds(Rule::kWritesHint, asked)) {
+  asked.hint = hint;
+  if (!Holds<Rule::kWritesHint>(asked)) {
     hint.set = false;
-  } else if (first || !Holds(Rule::kHintMatches, asked)) {
-    const bool for_any = first && epoch_.reuseaddr_hint;
-    hint = {
-        .set = true, .for_any = for_any, .reuse_addr = hint.reuse_addr, .writer = asked.newcomer, .bridged = bridged};
+  } else if (first || !Holds<Rule::kHintMatches>(asked)) {
+    hint = {.set = true,
+            .for_any = first && epoch_.reuseaddr_hint,
+            .reuse_addr = hint.reuse_addr,
+            .writer = asked.newcomer,
+            .bridged = !Agrees(asked, newcomer)};
   }
+}
+
+// Do all holders that the newcomer meets agree to more than SO_REUSEADDR?
+bool Machine::Agrees(Situation& asked, int newcomer) {
+  bool agrees = true;
+  EachOther(asked, newcomer, [&](int) {
+    const Rule rule = Beside(asked);
+    const bool by_address_alone = rule == Rule::kSharesByAddress && !SharesByPort(asked.newcomer, asked.holder);
+    agrees = Text(rule).effect != Effect::kRefuses && !by_address_alone;
+    return agrees;
+  });
+  return agrees;
 }
 
 void Machine::Outdate(const Socket& socket) {

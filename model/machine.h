@@ -57,21 +57,24 @@ class Machine {
   Decision Listen(int newcomer);
   Decision Close(int closed);
   Decision LeaveTimeWait(int leaver);
-  // May `newcomer` hold its port beside all that do?
-  Decision Ask(int newcomer);
-  Decision Contract(Situation asked, int newcomer);
+  // May the newcomer hold its port beside all that do?
+  Decision Ask(Situation& asked, int newcomer);
+  Decision Contract(Situation& asked, int newcomer);
   // The history layer, where the contract refused; it only ever admits more.
-  void RememberStream(Situation asked, int newcomer, Decision& decision);
-  void RememberDatagram(Situation asked, int newcomer, Decision& decision);
+  void RememberStream(Situation& asked, int newcomer, Decision& decision);
+  void RememberDatagram(Situation& asked, int newcomer, Decision& decision);
   // The rule that decides beside one holder.
   Rule Beside(const Situation& asked);
-  bool Holds(Rule rule, const Situation& asked);
+  template <Rule kRule>
+  bool Holds(const Situation& asked);
   Decision Answer(int error, Rule rule);
   // UDP: does the first in the list that has a say refuse?
   template <typename Filter>
   bool Taken(Situation& asked, int newcomer, Filter filter);
-
-  void WriteHint(int newcomer);
+  void WriteHint(Situation& asked, int newcomer);
+  bool Agrees(Situation& asked, int newcomer);
+  template <typename Visit>
+  void EachOther(Situation& asked, int newcomer, Visit visit) const;
   // A socket that holds a port closed or changed.
   void Outdate(const Socket& socket);
   Hint& HintOf(const Socket& socket);

@@ -183,7 +183,7 @@ std::string Mutant::Text() const {
 std::vector<Mutant> AllMutants(const Epoch& epoch) {
   const std::vector<Socket> alphabet = SmallAlphabet();
   std::vector<Mutant> mutants;
-  for (const RuleText& text : AllRules()) {
+  for (const RuleText& text : kAllRules) {
     // A rule that only says why a newcomer is refused changes no answer.
     if (!text.Applies(epoch) || text.holds == nullptr || text.effect == Effect::kRefuses) continue;
     const auto add = [&](const Mutant& mutant) {

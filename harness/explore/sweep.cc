@@ -279,7 +279,7 @@ class Sweeper {
     out_ << "\nrule" << std::setw(56) << "scenarios in which it decides\n";
     size_t deciding = 0;
     size_t applying = 0;
-    for (const model::RuleText& text : model::AllRules()) {
+    for (const model::RuleText& text : model::kAllRules) {
       const uint64_t count = whole_.rules[static_cast<size_t>(text.rule)];
       const bool applies = text.Applies(epoch_);
       out_ << "  " << std::left << std::setw(40) << text.name << std::right << std::setw(16)
