@@ -3,11 +3,12 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from driver import ctest
 from driver.console import Console
-from results.run import ProcessEnd
+from results.run import EXPECTED, ProcessEnd
 
 Key = tuple[str, int]  # case id, attempt
 Exits = dict[Key, ProcessEnd]
@@ -34,9 +35,13 @@ class Tail:
 
 
 class Progress:
-    """`exits` is how the process of each attempt ended, as ctest tells it."""
+    """`exits` is how the process of each attempt ended, as ctest tells it.
 
-    def __init__(self, console: Console, events: Path, log: Path, total: int, verbose: bool) -> None:
+    `known` are the ids of the cases whose failure is a known deviation.
+    """
+
+    def __init__(self, console: Console, events: Path, log: Path, total: int, verbose: bool,
+                 known: Collection[str] = ()) -> None:
         self.exits: Exits = {}
         self.running: set[Key] = set()
         self._status: dict[Key, str] = {}
@@ -46,6 +51,7 @@ class Progress:
         self._log = Tail(log)
         self._total = total
         self._verbose = verbose
+        self._known = known
         self._shown = 0.0
         self._quarters = 0
         self.begun_last: Key = "", 0
@@ -83,10 +89,12 @@ class Progress:
     def _end(self, key: Key, status: str, remark: str) -> None:
         if key in self._status:
             return
+        if status == "fail" and key[0] in self._known:
+            status = "known"
         self.running.discard(key)
         self._status[key] = status
         self._counts[status] += 1
-        if self._verbose or status not in ("pass", "skip"):
+        if self._verbose or status not in EXPECTED:
             case, attempt = key
             again = f" (attempt {attempt})" if attempt > 1 else ""
             self._console.line(f"{status:8} {case}{again}  {remark}".rstrip())
@@ -102,6 +110,8 @@ class Progress:
             self._console.line(self._summary(done))
 
     def _summary(self, done: int) -> str:
-        passed, skipped = self._counts["pass"], self._counts["skip"]
+        passed, skipped, known = (self._counts[status] for status in EXPECTED)
+        failed = done - passed - skipped - known
         width = len(str(self._total))
-        return f"[{done:{width}}/{self._total}] {passed} passed, {done - passed - skipped} failed, {skipped} skipped"
+        text = f"[{done:{width}}/{self._total}] {passed} passed, {failed} failed, {skipped} skipped"
+        return f"{text}, {known} known" if known else text

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from driver import build, execute, packages, plan, program
 from driver.arguments import Options
@@ -13,11 +15,12 @@ from driver.progress import Progress
 from driver.run_folder import RunFolder
 from driver.show import show
 from driver.stop import Exit, Stop
-from driver.target import describe
+from driver.target import describe, epochs
 from kernels import targets
-from results import events, junit, ktap
+from results import events, junit, known, ktap
 from results.claims import Case
-from results.run import PlannedCase, Run, RunMeta, Target, merge
+from results.decode import Malformed
+from results.run import PlannedCase, Run, RunMeta, merge
 from results.verdict import judge
 
 
@@ -36,13 +39,13 @@ def run(options: Options, console: Console) -> int:
         packages.demand(console, ["run"], options.install_deps)
     exports = _exports(options)
     folder = RunFolder(options.results_dir)
-    described = describe(target, program.facts(binary, target.arguments))
+    meta = _meta(options, folder, target, program.facts(binary, target.arguments), binary)
     if options.seed is not None:
         console.line(f"order: --shuffle={options.seed}")
     command = [str(binary), *target.arguments]
     with Interrupts() as interrupts:
         folder.create(claims)
-        result, problem = _ask(options, folder, described, cases, command, console, interrupts)
+        result, problem = _ask(options, folder, meta, cases, command, console, interrupts)
         try:
             folder.save(result)
         except Stop as stop:
@@ -69,10 +72,32 @@ def _target(name: str) -> targets.Target:
         raise Stop(f"{error}: choose one with --kernel") from None
 
 
+def _meta(options: Options, folder: RunFolder, target: targets.Target, facts: dict[str, Any], binary: Path) -> RunMeta:
+    """All that is known of a run before it began."""
+    try:
+        deviations = known.load()
+    except Malformed as error:
+        raise Stop(str(error)) from None
+    return RunMeta(
+        id=folder.id,
+        target=describe(target, facts),
+        epochs=epochs(facts, binary),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", folder.started),
+        seconds=0.0,
+        command=options.argv,
+        seed=options.seed,
+        jobs=1 if options.in_one_process else options.jobs,
+        repeat=options.repeat,
+        whole=not options.words and not options.label,
+        interrupted=False,
+        known_deviations=deviations,
+    )
+
+
 def _ask(
     options: Options,
     folder: RunFolder,
-    target: Target,
+    meta: RunMeta,
     cases: Sequence[Case],
     command: Sequence[str],
     console: Console,
@@ -89,7 +114,8 @@ def _ask(
         events=folder.events,
         log=folder.log,
     )
-    progress = Progress(console, job.events, job.log, len(job.attempts), options.verbose)
+    excused = {case.id for case in cases if known.excuse(meta.known_deviations, meta.epochs, case.id)}
+    progress = Progress(console, job.events, job.log, len(job.attempts), options.verbose, excused)
     begun = time.monotonic()
     problem = None
     try:
@@ -101,17 +127,8 @@ def _ask(
         exits, problem = progress.exits, Stop(line)
     console.clear_status()
     recorded, unreadable = events.read(folder.events)
-    meta = RunMeta(
-        id=folder.id,
-        target=target,
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", folder.started),
-        seconds=round(time.monotonic() - begun, 3),
-        command=options.argv,
-        seed=options.seed,
-        jobs=job.jobs,
-        repeat=options.repeat,
-        interrupted=interrupts.seen or problem is not None,
-    )
+    interrupted = interrupts.seen or problem is not None
+    meta = replace(meta, seconds=round(time.monotonic() - begun, 3), interrupted=interrupted)
     planned = [PlannedCase(case.id, case.topic, case.claims, case.labels) for case in cases]
     return merge(planned, recorded, exits, meta, unreadable), problem
 

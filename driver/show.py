@@ -14,11 +14,13 @@ def style(console: Console) -> Style:
 
 
 def show(run: Run, listing: Listing, where: Path, console: Console) -> None:
-    """The table, the skips, the failures in full, the folder of the run, and the counts as the last line."""
+    """The table, the skips, what is known, the failures in full, the run's folder, and the counts as the last line."""
     parts = [
         report.table(run, style(console)),
         report.skips(run),
+        report.deviations(run, style(console)),
         report.failures(run, listing, style(console)),
+        report.discrepant(run, style(console)),
         f"run: {where}\n",
     ]
     console.line("\n".join(["", *filter(None, parts), report.closing(run)]))

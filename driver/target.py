@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from driver.stop import Stop
 from kernels import targets
+from results.decode import Malformed, decode
 from results.run import Target
 
 
@@ -22,6 +24,15 @@ def describe(target: targets.Target, facts: dict[str, Any]) -> Target:
         emulates=target.emulates,
         privilege=str(facts.get("privilege", "none")),
     )
+
+
+def epochs(facts: dict[str, Any], origin: Path) -> dict[str, bool]:
+    """What the case program found by probing this target; nothing of an older program, which does not say."""
+    try:
+        found: dict[str, bool] = decode(dict[str, bool], facts.get("epochs", {}), "epochs")
+    except Malformed as error:
+        raise Stop(f"{origin}: its facts are not what they should be ({error}): build it again") from None
+    return found
 
 
 def _config_sha256(release: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from results.documents import DocumentClaim, Documents
 from results.explain import UnknownId, explain
 from results.listing import Case, Claim, Listing
-from results.run import CaseResult, Run, tally
+from results.run import CaseResult, Run, tallied, tally
 from results.text import Style, columns, counted, paint, wrapped
 
 __all__ = ["Case", "Claim", "DocumentClaim", "Documents", "Listing", "UnknownId", "explain", "gaps", "table"]
@@ -23,8 +23,8 @@ def table(listing: Listing, documents: Documents, run: Run | None, style: Style)
     answers = {case.id: case for case in run.cases} if run else {}
     witnesses = {document.id: _witnesses_of(document.id, listing) for document in documents.claim}
 
-    counts = ("passed", "failed", "skipped") if run else ()
-    rows = [(claim.id, str(len(claim.cases)), *_tally(claim.cases, answers, run)) for claim in listing.claims]
+    counts = tallied(run.cases) if run else ()
+    rows = [(claim.id, str(len(claim.cases)), *_tally(claim.cases, answers)[:len(counts)]) for claim in listing.claims]
     lines = columns([("claim", "cases", *counts), *rows])
     text = [paint(lines[0], "bold", style)]
     for line, claim in zip(lines[1:], listing.claims):
@@ -33,7 +33,7 @@ def table(listing: Listing, documents: Documents, run: Run | None, style: Style)
         text += wrapped(f"{claim.says} [{cited}]" if cited else claim.says, style.width, 4)
 
     rows = [(document.id, (document.holds or "-").replace("_", " "), document.kind.replace("_", " "),
-             str(len(witnesses[document.id])), *_tally(witnesses[document.id], answers, run))
+             str(len(witnesses[document.id])), *_tally(witnesses[document.id], answers)[:len(counts)])
             for document in documents.claim]
     lines = columns([("document claim", "holds", "kind", "cases", *counts), *rows], words=3)
     text += ["", paint(lines[0], "bold", style)]
@@ -47,8 +47,8 @@ def _witnesses_of(document_id: str, listing: Listing) -> list[str]:
     return list(dict.fromkeys(case_id for claim in cited_by for case_id in claim.cases))
 
 
-def _tally(case_ids: Iterable[str], answers: Mapping[str, CaseResult], run: Run | None) -> Iterable[str]:
-    return map(str, tally(_asked(case_ids, answers))) if run else ()
+def _tally(case_ids: Iterable[str], answers: Mapping[str, CaseResult]) -> tuple[str, ...]:
+    return tuple(map(str, tally(_asked(case_ids, answers))))
 
 
 def _asked(case_ids: Iterable[str], answers: Mapping[str, CaseResult]) -> list[CaseResult]:

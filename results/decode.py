@@ -12,7 +12,7 @@ class Malformed(ValueError):
 
 
 def decode(kind: Any, value: object, where: str = "") -> Any:
-    """Make `value` a `kind`: a dataclass, scalar, Literal, `T | None` or `tuple[T, ...]` of these.
+    """Make `value` a `kind`: a dataclass, scalar, Literal, `T | None`, `tuple[T, ...]` or `dict[str, T]` of these.
 
     A field with a default may be absent; an unknown key, a missing one or a wrong type raises Malformed.
     """
@@ -26,6 +26,11 @@ def decode(kind: Any, value: object, where: str = "") -> Any:
         if not isinstance(value, list):
             raise _wanted("a list", value, where)
         return tuple(decode(get_args(kind)[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise _wanted("an object", value, where)
+        place = f"{where}." if where else ""
+        return {key: decode(get_args(kind)[1], item, place + key) for key, item in value.items()}
     if origin is Literal:
         # The type is asked first: an unhashable or a merely equal value (1 == True) is no word of ours.
         if not isinstance(value, str) or value not in get_args(kind):

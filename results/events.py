@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from results.decode import Malformed, decode
+from results.known import CAUSE
 from results.run import EndStatus, Failure
 
 Event = dict[str, Any]
@@ -64,3 +65,6 @@ def _check_end(event: Event) -> None:
             raise Malformed(f"a skip says no {key}")
         decode(str, event.get(key, ""), key)
     decode(str, event.get("fix", ""), "fix")
+    for cause, count in decode(dict[str, int], event.get("deviations", {}), "deviations").items():
+        if not CAUSE.fullmatch(cause) or count < 1:
+            raise Malformed(f"deviations.{cause}: wanted a cause and how often it was met")

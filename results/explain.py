@@ -97,7 +97,10 @@ def _answer(case_id: str, run: Run) -> str:
     case = next((case for case in run.cases if case.id == case_id), None)
     if case is None:
         return "not in that run"
-    return f"skip ({case.skip.code})" if case.skip else case.status
+    if case.skip:
+        return f"skip ({case.skip.code})"
+    entry = run.excuse(case.id) if case.status == "known" else None
+    return f"known ({entry.cause})" if entry else case.status
 
 
 def _label(label: str, items: list[str]) -> list[str]:

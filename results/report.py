@@ -1,15 +1,16 @@
-"""A run in words, for a terminal or a CI log: the table by topic, the failures, the skips, the last line."""
+"""A run in words, for a terminal or a CI log: the table by topic, skips, known deviations, failures, the last line."""
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from results.claims import Claim, Listing
-from results.run import CaseResult, Run, tally
+from results.discrepancies import discrepancies, seen
+from results.known import FILE
+from results.run import CaseResult, Run, tallied, tally
 from results.text import Style, columns, counted, indented, labelled, one_line, paint, printable, wrapped
 from results.verdict import judge
 
-_HEADER = ("topic", "cases", "passed", "failed", "skipped", "outcomes", "seconds")
 # ctest's words for exit codes, in ours.
 _WORDS = {"Completed": "exit code 0", "Passed": "exit code 0", "Failed": "a failing exit code"}
 _IDS_SHOWN = 5
@@ -19,8 +20,10 @@ _WIDTH = 80
 def table(run: Run, style: Style) -> str:
     """One row a topic, in the order of the plan, and a total. What ^C left unasked is one line below, in no row."""
     answered = run.answered()
+    counts = tallied(answered)
     rows = [(topic, by_topic(answered, topic)) for topic in topics(answered)]
-    lines = columns([_HEADER, *(_row(topic, cases) for topic, cases in rows), _row("total", answered)],
+    lines = columns([("topic", "cases", *counts, "outcomes", "seconds"),
+                     *(_row(topic, cases, len(counts)) for topic, cases in rows), _row("total", answered, len(counts))],
                     width=style.width)
     text = [paint(lines[0], "bold", style)]
     text += [_painted(line, cases, style) for line, (_, cases) in zip(lines[1:], rows)]
@@ -42,9 +45,9 @@ def by_topic(cases: Iterable[CaseResult], topic: str) -> list[CaseResult]:
     return [case for case in cases if case.topic == topic]
 
 
-def _row(name: str, cases: Sequence[CaseResult]) -> tuple[str, ...]:
+def _row(name: str, cases: Sequence[CaseResult], counts: int) -> tuple[str, ...]:
     outcomes, seconds = sum(case.outcomes for case in cases), sum(case.seconds for case in cases)
-    return name, str(len(cases)), *map(str, tally(cases)), str(outcomes), f"{seconds:.2f}"
+    return name, str(len(cases)), *map(str, tally(cases)[:counts]), str(outcomes), f"{seconds:.2f}"
 
 
 def _painted(line: str, cases: Sequence[CaseResult], style: Style) -> str:
@@ -61,14 +64,29 @@ def failures(run: Run, claims: Listing, style: Style) -> str:
     What ^C left unasked is not among them.
     """
     kernel = "" if run.target.name == "here" else f"--kernel {run.target.name} "
-    return "\n".join(_failure(case, claims, kernel, style) for case in run.answered() if case.failed)
+    return "\n".join(_failure(case, run, claims, kernel, style) for case in run.answered() if case.failed)
 
 
-def _failure(case: CaseResult, listing: Listing, kernel: str, style: Style) -> str:
+def discrepant(run: Run, style: Style) -> str:
+    """Where the run and its list of known deviations contradict each other, and what to do about it; "" if nowhere."""
+    blocks = []
+    for found in discrepancies(run):
+        lines = [paint(f"FAIL {found.id}", "red", style)]
+        lines += labelled("  why", [found.why], style.width)
+        lines += labelled("  fix", [found.fix], style.width)
+        lines += _ids(found.cases, style.width)
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
+
+
+def _failure(case: CaseResult, run: Run, listing: Listing, kernel: str, style: Style) -> str:
     lines = [paint(f"{case.status.upper()} {case.id}", "red", style)]
     for claim_id in case.claims:
         claim = listing.claim(claim_id)
         lines += _claim(claim, style.width) if claim else labelled("  claim", [claim_id], style.width)
+    lines += labelled("  known", [f"no longer: this kernel has {entry.epoch}, whose absence causes {entry.cause}"
+                                  for entry in run.known_deviations
+                                  if entry.covers(case.id) and not entry.excused(run.epochs)], style.width)
     lines += labelled("  ended", [ending(case)], style.width)
     if not case.failures:
         planned = listing.case(case.id)
@@ -120,17 +138,38 @@ def skips(run: Run) -> str:
         lines = [f"SKIPPED {counted(len(group), 'case')}: {code}"]
         lines += labelled("  why", dict.fromkeys(skip.text for _, skip in group), _WIDTH)
         lines += labelled("  fix", dict.fromkeys(skip.fix for _, skip in group), _WIDTH)
-        lines += labelled("  cases", [case_id for case_id, _ in group[:_IDS_SHOWN]], _WIDTH)
-        if len(group) > _IDS_SHOWN:
-            lines += wrapped(f"and {len(group) - _IDS_SHOWN} more", _WIDTH, 10)
+        lines += _ids([case_id for case_id, _ in group], _WIDTH)
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 
 
+def _ids(case_ids: Sequence[str], width: int) -> list[str]:
+    lines = labelled("  cases", case_ids[:_IDS_SHOWN], width)
+    return lines + (wrapped(f"and {len(case_ids) - _IDS_SHOWN} more", width, 10) if len(case_ids) > _IDS_SHOWN else [])
+
+
+def deviations(run: Run, style: Style) -> str:
+    """A line for each known deviation that showed: its cases, the answers that the sweep met it in, its reference."""
+    excuses = Counter(run.excuse(case.id) for case in run.cases if case.status == "known")
+    answers = seen(run)
+    shown = [entry for entry in run.known_deviations if excuses[entry] or answers[entry.cause]]
+    if not shown:
+        return ""
+    rows = [(f"  {entry.cause}", entry.blame, counted(excuses[entry], "case"),
+             *([counted(answers[entry.cause], "answer")] if answers else [])) for entry in shown]
+    known = f"{counted(excuses.total(), 'case')}, {counted(len(shown), 'cause')}"
+    lines = [f"KNOWN DEVIATIONS {known}: see results/{FILE.name}"]
+    for line, entry in zip(columns(rows, words=2), shown):
+        lines += labelled(line, [entry.reference], style.width, column=len(line) + 2)
+    return "\n".join(lines) + "\n"
+
+
 def closing(run: Run) -> str:
-    """The last line of a run, exactly `N passed, N failed, N skipped`."""
+    """The last line of a run: `N passed, N failed, N skipped`, and after it only what there is any of."""
     verdict = judge(run)
-    return f"{verdict.passed} passed, {verdict.failed} failed, {verdict.skipped} skipped"
+    known = f", {verdict.known} known" if verdict.known else ""
+    wrong = f", {verdict.not_as_listed} not as listed" if verdict.not_as_listed else ""
+    return f"{verdict.passed} passed, {verdict.failed} failed, {verdict.skipped} skipped{known}{wrong}"
 
 
 def headline(case: CaseResult) -> str:
@@ -138,6 +177,12 @@ def headline(case: CaseResult) -> str:
     told = case.failures if case.status in ("fail", "flaky") else ()
     said = next((line for failure in told for line in failure.message.split("\n") if line.strip()), "")
     return one_line(said or ending(case) or case.status)
+
+
+def known_as(case: CaseResult, run: Run) -> str:
+    """Why a case with the status known fails no run, in one sentence."""
+    entry = run.excuse(case.id)
+    return f"known deviation {entry.cause}: {entry.says}" if entry else "known deviation"
 
 
 def story(case: CaseResult) -> str:

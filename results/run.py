@@ -2,18 +2,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from results.decode import versioned
+from results.known import Deviation, excuse
 
-SCHEMA = 1
+SCHEMA = 2
 
 # In both lists the later word is the worse one.
 EndStatus = Literal["pass", "skip", "error", "timeout", "fail"]
-Status = Literal["pass", "skip", "flaky", "error", "missing", "timeout", "crashed", "fail"]
+Status = Literal["pass", "skip", "known", "flaky", "error", "missing", "timeout", "crashed", "fail"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+# What fails no run.
+EXPECTED: tuple[Status, ...] = ("pass", "skip", "known")
 
 # ctest's words for a process that ended by itself with exit code 0; "Not Run" is also its word for a skip.
 _ENDED_WELL = ("Completed", "Passed", "Skipped", "Not Run", "")
@@ -80,8 +84,10 @@ class Attempt:
 class CaseResult:
     """The answer of one case over all its attempts.
 
-    `seconds` and `outcomes` are sums over the attempts. `skip`, `reason`, `failures` and `output` are those of the
-    first attempt that has any: two hundred repeats of one failure are one story. `reason` is why
+    A case that failed is `known` where a known deviation excuses it; its attempts stay `fail`.
+    `seconds`, `outcomes` and `deviations` are sums over the attempts. `deviations` counts by cause the answers of the
+    sweep that the contract refuses and the model's history explains. `skip`, `reason`, `failures` and `output` are
+    those of the first attempt that has any: two hundred repeats of one failure are one story. `reason` is why
     nothing could be asked (error), the step that hung (timeout) or that the case had reported already (crashed);
     `output` is the tail of what a process printed that did not end as it should. Both are "" otherwise.
     """
@@ -92,6 +98,7 @@ class CaseResult:
     status: Status
     seconds: float
     outcomes: int
+    deviations: dict[str, int]
     skip: Skip | None
     reason: str
     failures: tuple[Failure, ...]
@@ -100,21 +107,28 @@ class CaseResult:
 
     @property
     def failed(self) -> bool:
-        return self.status not in ("pass", "skip")
+        return self.status not in EXPECTED
 
 
 @dataclass(frozen=True)
 class RunMeta:
-    """`started` is RFC 3339 in UTC, `seconds` the wall time of the whole run, `repeat` the attempts of each case."""
+    """`started` is RFC 3339 in UTC, `seconds` the wall time of the whole run, `repeat` the attempts of each case.
+
+    `epochs` is what probes found of the target, {} where nothing was probed. `whole`: every case there is was
+    planned. `known_deviations` is the list as it was then: the run can be judged when the list has moved on.
+    """
     id: str
     target: Target
+    epochs: dict[str, bool]
     started: str
     seconds: float
     command: Sequence[str]
     seed: int | None
     jobs: int
     repeat: int
+    whole: bool
     interrupted: bool
+    known_deviations: tuple[Deviation, ...]
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,10 @@ class Run(RunMeta):
         """The cases without those that ^C left unasked."""
         return tuple(case for case in self.cases if not (self.interrupted and case.status == "missing"))
 
+    def excuse(self, case_id: str) -> Deviation | None:
+        """The known deviation for which a failure of this case is no failure of the run."""
+        return excuse(self.known_deviations, self.epochs, case_id)
+
     def to_json(self) -> dict[str, Any]:
         """The object of run.schema.json."""
         return {"schema": SCHEMA} | dataclasses.asdict(self)
@@ -139,11 +157,16 @@ class Run(RunMeta):
         return run
 
 
-def tally(cases: Sequence[CaseResult]) -> tuple[int, int, int]:
-    """How many passed, failed and were skipped."""
-    skipped = sum(case.status == "skip" for case in cases)
-    failed = sum(case.failed for case in cases)
-    return len(cases) - failed - skipped, failed, skipped
+def tally(cases: Sequence[CaseResult]) -> tuple[int, int, int, int]:
+    """How many passed, failed, were skipped, and failed as is known."""
+    passed, skipped, known = (sum(case.status == status for case in cases) for status in ("pass", "skip", "known"))
+    return passed, sum(case.failed for case in cases), skipped, known
+
+
+def tallied(cases: Sequence[CaseResult]) -> tuple[str, ...]:
+    """The words for what tally() counts, for a table of these cases: no column for what is known where nothing is."""
+    words = ("passed", "failed", "skipped", "known")
+    return words if tally(cases)[3] else words[:3]
 
 
 def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exits: Mapping[tuple[str, int], ProcessEnd],
@@ -152,7 +175,8 @@ def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exit
 
     The order is the plan's. Events of cases not planned add to `unreadable`, the count of events.read().
     Without an end event an attempt is timeout if ctest says so, crashed if its process started, else missing; a
-    process that failed after it had reported pass or skip is crashed. Attempts that disagree make the case flaky.
+    process that failed after it had reported pass or skip is crashed. Attempts that disagree make the case flaky,
+    known deviation or not; one that they excuse and that failed each time is known.
     In an interrupted run a case or attempt that ^C kept from its answer is missing, or left out beside answered ones.
     """
     plan = list(plan)
@@ -167,9 +191,9 @@ def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exit
         ended.setdefault(case_id, {})[attempt] = process
 
     cases = tuple(_case(planned, reported[planned.id], ended[planned.id], meta) for planned in plan)
-    known: dict[str, Any] = {name.name: getattr(meta, name.name) for name in dataclasses.fields(RunMeta)}
-    known["command"] = tuple(meta.command)
-    return Run(**known, events_unreadable=unreadable, cases=cases)
+    of_meta: dict[str, Any] = {name.name: getattr(meta, name.name) for name in dataclasses.fields(RunMeta)}
+    of_meta["command"] = tuple(meta.command)
+    return Run(**of_meta, events_unreadable=unreadable, cases=cases)
 
 
 @dataclass
@@ -197,6 +221,7 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
           meta: RunMeta) -> CaseResult:
     attempts: list[Attempt] = []
     outcomes = 0
+    deviations: Counter[str] = Counter()
     failures: list[tuple[Failure, ...]] = []
     skips: list[Skip] = []
     reasons: list[str] = []
@@ -209,7 +234,9 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
             continue
         attempts.append(Attempt(number, status, end["seconds"] if end else process.seconds if process else 0.0,
                                 process.how if process else ""))
-        outcomes += end["outcomes"] if end else said.outcomes
+        # The sweep writes no event for each answer, a process that died no count.
+        outcomes += max(end["outcomes"] if end else 0, said.outcomes)
+        deviations.update(end.get("deviations", {}) if end else {})
         if end and status == end["status"]:
             if status == "skip":
                 skips.append(Skip(end["code"], end["text"], end.get("fix", "")))
@@ -223,10 +250,14 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
             outputs.append(_tail(process.output))
     statuses = {attempt.status for attempt in attempts}
     overall: Status = "missing" if not statuses else "flaky" if len(statuses) > 1 else attempts[0].status
+    # No deviation excuses what befell the process after its case had failed.
+    fell = any(attempt.how not in (*_ENDED_WELL, "Failed") for attempt in attempts)
+    if overall == "fail" and not fell and excuse(meta.known_deviations, meta.epochs, planned.id):
+        overall = "known"
     return CaseResult(
         id=planned.id, topic=planned.topic, claims=tuple(planned.claims), labels=tuple(planned.labels),
         status=overall, seconds=round(sum(attempt.seconds for attempt in attempts), 6), outcomes=outcomes,
-        skip=skips[0] if overall == "skip" else None, reason=next(iter(reasons), ""), failures=next(iter(failures), ()),
+        deviations=dict(deviations), skip=skips[0] if overall == "skip" else None, reason=next(iter(reasons), ""), failures=next(iter(failures), ()),
         output=next(iter(outputs), ""), attempts=tuple(attempts))
 
 

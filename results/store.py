@@ -70,7 +70,8 @@ def _parse(path: Path, content: bytes) -> Run:
     except (ValueError, RecursionError):
         raise UnreadableRun(f"{path}: JSON that no run of portshare holds: {_AGAIN}") from None
     if isinstance(value, dict) and type(value.get("schema")) is int and value["schema"] != SCHEMA:
-        raise UnreadableRun(f"{path}: written with schema {value['schema']}, but this checkout reads schema {SCHEMA}: "
+        age = "older" if value["schema"] < SCHEMA else "newer"
+        raise UnreadableRun(f"{path}: of the {age} schema {value['schema']}, but this checkout reads schema {SCHEMA}: "
                             f"read it with the checkout that wrote it, or {_AGAIN}")
     try:
         return Run.from_json(value)

@@ -5,22 +5,26 @@ difference before it is kept.
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import unittest
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from results import events
 from results.claims import Documents, Listing
+from results.known import Deviation
 from results.run import PlannedCase, ProcessEnd, Run, RunMeta, Target, merge
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "results"
 
 TARGET = Target(name="here", release="6.18.44", version="#1 SMP PREEMPT_DYNAMIC", machine="x86_64",
                 config_sha256="0" * 64, emulates=None, privilege="one_uid")
-META = RunMeta(id="20261122T141500Z-1234", target=TARGET, started="2026-11-22T14:15:00Z", seconds=41.5,
-               command=["--repeat", "2", "--shuffle=7"], seed=7, jobs=2, repeat=2, interrupted=False)
+META = RunMeta(id="20261122T141500Z-1234", target=TARGET, epochs={}, started="2026-11-22T14:15:00Z", seconds=41.5,
+               command=["--repeat", "2", "--shuffle=7"], seed=7, jobs=2, repeat=2, whole=False, interrupted=False,
+               known_deviations=())
 
 STORY = """\
 TCP 127.0.0.1 with SO_REUSEADDR beside a listening holder
@@ -123,6 +127,44 @@ def run(stream: Path) -> Run:
     stream.write_text("\n".join(made.lines), encoding="utf-8")
     recorded, unreadable = events.read(stream)
     return merge(made.plan, recorded, made.exits, META, unreadable)
+
+
+ENTRIES = tuple(
+    Deviation(cause, epoch, f"A newcomer gets in because of {cause}.", (f"known_anomalies.{cause}.*",), "kernel", where)
+    for cause, epoch, where in [
+        ("device_not_compared", "hint_compares_devices", "sk_reuseport_match(); SECURITY.md"),
+        ("udp_first_match", "udp_asks_every_holder", "udp_lib_lport_inuse(), udp_lib_lport_inuse2(); SECURITY.md"),
+    ])
+COUNTS = {"device_not_compared": 7920, "udp_first_match": 6888}
+
+
+def sweep(answers: Mapping[str, str] | None = None, counts: Mapping[str, int] | None = None) -> Script:
+    """One attempt of the cases of both entries and of a sweep; `answers` and `counts` instead of what is expected."""
+    statuses = {"known_anomalies.device_not_compared.bound": "fail", "known_anomalies.udp_first_match.bound": "fail",
+                "known_anomalies.udp_first_match.listening": "fail", "tcp_reuseaddr.shares": "pass",
+                "explore.tcp.triples": "pass", "explore.udp.triples": "pass"}
+    counts = COUNTS if counts is None else counts
+    made = Script()
+    for case_id, status in (statuses | dict(answers or {})).items():
+        more: dict[str, Any] = {}
+        if status == "fail":
+            more["failures"] = [{"file": "cases/known_anomalies.cc", "line": 17, "message": STORY}]
+        elif status == "skip":
+            more |= {"code": "no_second_owner", "text": "This user owns one uid only."}
+        if case_id == "explore.tcp.triples" and counts:
+            more |= {"outcomes": 2_409_984, "deviations": dict(counts)}
+        made.case(case_id, LISTENING)
+        made.start(case_id, 1)
+        made.end(case_id, 1, status, **more)
+    return made
+
+
+def swept(made: Script | None = None, **meta: Any) -> Run:
+    """The run of a sweep() on a target that lacks what both entries name; `meta` changes that."""
+    made = made or sweep()
+    lacking = {"reuseport": True} | {entry.epoch: False for entry in ENTRIES}
+    changed = {"epochs": lacking, "known_deviations": ENTRIES, "whole": True, "repeat": 1} | meta
+    return merge(made.plan, map(json.loads, made.lines), made.exits, dataclasses.replace(META, **changed))
 
 
 def claims() -> dict[str, Any]:

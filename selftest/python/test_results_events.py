@@ -47,6 +47,10 @@ class EventStream(unittest.TestCase):
         more = START | {"cpu": 1}
         self.assertEqual(self.read(line(more)), ([more], 0))
 
+    def test_an_end_may_count_deviations(self) -> None:
+        swept = END | {"deviations": {"udp_first_match": 6888}}
+        self.assertEqual(self.read(line(swept)), ([swept], 0))
+
     def test_bytes_that_are_not_utf8_cost_no_answer(self) -> None:
         failed = END | {"status": "fail", "failures": [{"file": "x.cc", "line": 1, "message": "got #"}]}
         [event], unreadable = self.read(line(failed).replace(b"#", b"\xff"))
@@ -74,6 +78,10 @@ class EventStream(unittest.TestCase):
             "a failure without a message": line(END | {"status": "fail", "failures": [{"file": "x", "line": 1}]}),
             "a skip without a code": line(skip | {"code": ""}),
             "a skip without a text": line({key: value for key, value in skip.items() if key != "text"}),
+            "deviations that are text": line(END | {"deviations": "x"}),
+            "a deviation that is no number": line(END | {"deviations": {"udp_first_match": "1"}}),
+            "a deviation never met": line(END | {"deviations": {"udp_first_match": 0}}),
+            "a deviation in words": line(END | {"deviations": {"\x1b[31m": 1}}),
             "a text that is no text": line(END | {"status": "error", "text": 5}),
         }.items():
             with self.subTest(name):

@@ -83,6 +83,10 @@ class OneAttempt(unittest.TestCase):
         self.assertEqual(dataclasses.astuple(one(start(), end("pass"), how="Passed"))[5:7], (0.25, 2))
         self.assertEqual(dataclasses.astuple(one(start(), outcome(), how="SEGFAULT"))[5:7], (1.5, 1))
 
+    def test_of_outcomes_the_larger_count_stands(self) -> None:
+        self.assertEqual(one(start(), end("pass", outcomes=2_409_984)).outcomes, 2_409_984)
+        self.assertEqual(one(start(), outcome(), end("timeout", outcomes=0)).outcomes, 1)
+
     def test_output_is_kept_of_processes_that_did_not_end_well_only(self) -> None:
         self.assertEqual(one(start(), how="Passed").output, "said")
         self.assertEqual(one(start(), end("fail"), how="Failed").output, "")
@@ -122,6 +126,11 @@ class Attempts(unittest.TestCase):
     def test_seconds_and_outcomes_add_up(self) -> None:
         result = self.over("pass", "pass", "pass")
         self.assertEqual((result.seconds, result.outcomes, len(result.attempts)), (0.75, 6, 3))
+
+    def test_deviations_add_up(self) -> None:
+        events = [end("pass", 1, deviations={"odd": 2}), end("pass", 2, deviations={"odd": 3, "new": 1})]
+        result = merge(planned("a.b"), events, {}, dataclasses.replace(ONCE, repeat=2)).cases[0]
+        self.assertEqual(result.deviations, {"odd": 5, "new": 1})
 
     def test_the_first_failure_tells_the_story(self) -> None:
         def failure(message: str) -> list[dict[str, Any]]:

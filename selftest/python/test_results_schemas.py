@@ -1,6 +1,7 @@
 """The committed schemas: what they take, what they refuse, and that the readers know the same words."""
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any, get_args
 
 import results
 from results import events
+from results.known import Deviation
 from results.listing import Case, Claim
 from results.run import STATUSES, CaseResult, EndStatus, Run, Target
 from selftest.python import results_sample as sample
@@ -54,11 +56,15 @@ def errors(name: str, values: list[Any]) -> list[list[str]]:
 @unittest.skipUnless(has_jsonschema(), "no Python here has jsonschema (python3-jsonschema)")
 class Schemas(unittest.TestCase):
     def run_json(self) -> dict[str, Any]:
+        return json.loads(json.dumps(dataclasses.replace(sample.swept(), cases=self.cases()).to_json()))
+
+    def cases(self) -> tuple[CaseResult, ...]:
+        """Of both samples."""
         with tempfile.TemporaryDirectory() as folder:
-            return json.loads(json.dumps(sample.run(Path(folder) / "events.jsonl").to_json()))
+            return sample.run(Path(folder) / "events.jsonl").cases + sample.swept().cases
 
     def events(self) -> list[Any]:
-        return [json.loads(line) for line in sample.script().lines if line.endswith("}")]
+        return [json.loads(line) for line in sample.script().lines + sample.sweep().lines if line.endswith("}")]
 
     def refuses(self, name: str, make: Callable[[], Any], changes: dict[str, Callable[[Any], object]]) -> None:
         """The schema takes what `make` makes and refuses it after each of the changes."""
@@ -73,7 +79,7 @@ class Schemas(unittest.TestCase):
 
     def test_runs(self) -> None:
         self.refuses("run", self.run_json, {
-            "another version": lambda run: run.update(schema=2),
+            "another version": lambda run: run.update(schema=1),
             "an unknown key": lambda run: run.update(colour="red"),
             "a missing key": lambda run: run.pop("seed"),
             "a run id that does not sort by time": lambda run: run.update(id="monday"),
@@ -88,6 +94,10 @@ class Schemas(unittest.TestCase):
             "a reason to skip what passed": lambda run: run["cases"][0].update(skip=run["cases"][3]["skip"]),
             "a failure without a line": lambda run: run["cases"][1]["failures"][0].pop("line"),
             "an attempt before the first": lambda run: run["cases"][1]["attempts"][0].update(attempt=0),
+            "an epoch that may be": lambda run: run["epochs"].update(reuseport=None),
+            "a deviation never met": lambda run: run["cases"][0]["deviations"].update(device_not_compared=0),
+            "a known deviation without blame": lambda run: run["known_deviations"][0].pop("blame"),
+            "a known deviation that nobody is to blame for": lambda run: run["known_deviations"][0].update(blame="luck"),
         })
 
     def test_every_event_of_the_sample_is_one(self) -> None:
@@ -105,7 +115,11 @@ class Schemas(unittest.TestCase):
         }
         self.refuses("events", event("start"), common | {"no time": lambda event: event.pop("time")})
         self.refuses("events", event("outcome"), common | {"ok as text": lambda event: event.update(ok="yes")})
-        self.refuses("events", event("end", "pass"), common | {"a code": lambda event: event.update(code="no_vrf")})
+        self.refuses("events", event("end", "pass"), common | {
+            "a code": lambda event: event.update(code="no_vrf"),
+            "a deviation never met": lambda event: event.update(deviations={"device_not_compared": 0}),
+            "a deviation in words": lambda event: event.update(deviations={"no device": 1}),
+        })
         self.refuses("events", event("end", "skip"), common | {
             "no code": lambda event: event.pop("code"),
             "a code in words": lambda event: event.update(code="no vrf"),
@@ -143,7 +157,7 @@ class SameWords(unittest.TestCase):
 
     def test_keys(self) -> None:
         run, listing = schema("run"), schema("claims")["$defs"]
-        for kind, shape in {Run: run, Target: run["$defs"]["target"], CaseResult: run["$defs"]["case"],
+        for kind, shape in {Run: run, Target: run["$defs"]["target"], Deviation: run["$defs"]["deviation"], CaseResult: run["$defs"]["case"],
                             Claim: listing["claim"], Case: listing["case"]}.items():
             with self.subTest(kind.__name__):
                 self.assertEqual(set(shape["properties"]) - {"schema"}, {field.name for field in fields(kind)})

@@ -44,6 +44,8 @@ class Saving(Store):
         path = store.save(self.run_, self.folder / "new" / "run")
         self.assertEqual(store.load(path), self.run_)
         self.assertEqual(store.load(path.parent), self.run_)
+        swept = sample.swept()
+        self.assertEqual(store.load(store.save(swept, self.folder / "swept")), swept)
 
     def test_nothing_else_is_left_in_the_folder(self) -> None:
         store.save(self.run_, self.folder / "run")
@@ -130,8 +132,8 @@ class Loading(Store):
         self.refused(b"[" * 200_000, "no run of portshare")
 
     def test_another_schema_version(self) -> None:
-        self.refused(self.changed(lambda run: run.update(schema=2)), "schema 2", "schema 1")
-        self.refused(b'{"schema": 9}', "schema 9", "schema 1")
+        self.refused(self.changed(lambda run: run.update(schema=1)), "the older schema 1", "reads schema 2")
+        self.refused(b'{"schema": 9}', "the newer schema 9", "reads schema 2")
 
     def test_no_run_at_all(self) -> None:
         self.refused(b"[]", "wanted an object")
@@ -140,6 +142,8 @@ class Loading(Store):
 
     def test_wrong_types_are_named_with_their_place(self) -> None:
         for place, change in {
+            "epochs.reuseport: wanted true or false": lambda run: run["epochs"].update(reuseport=1),
+            "epochs: wanted an object": lambda run: run.update(epochs=[]),
             "seconds: wanted a number": lambda run: run.update(seconds="3"),
             "seconds: wanted a number, found true": lambda run: run.update(seconds=True),
             "jobs: wanted a whole number": lambda run: run.update(jobs=1.5),

@@ -11,6 +11,7 @@ from selftest.python import results_sample as sample
 
 def case(number: int, status: Status) -> CaseResult:
     return CaseResult(id=f"a.b{number}", topic="a", claims=(), labels=(), status=status, seconds=0.0, outcomes=0,
+                      deviations={},
                       skip=Skip("no_vrf", "No vrf.") if status == "skip" else None, reason="", failures=(), output="",
                       attempts=())
 
@@ -25,6 +26,11 @@ class ExitCodes(unittest.TestCase):
     def test_all_as_expected(self) -> None:
         self.assertEqual(judge(run("pass")).exit_code, 0)
         self.assertEqual(judge(run("pass", "skip")).exit_code, 0)
+
+    def test_what_is_known_is_as_expected_and_is_an_answer(self) -> None:
+        self.assertEqual(judge(run("pass", "known")).exit_code, 0)
+        self.assertEqual(judge(run("skip", "known")).exit_code, 0)
+        self.assertEqual(judge(run("error", "known")).exit_code, 2)
 
     def test_an_unexpected_answer(self) -> None:
         for status in ("fail", "timeout", "crashed", "missing", "flaky"):
@@ -48,18 +54,18 @@ class ExitCodes(unittest.TestCase):
 
 
 class Counts(unittest.TestCase):
-    def test_failed_is_all_but_pass_and_skip(self) -> None:
+    def test_failed_is_all_but_pass_skip_and_known(self) -> None:
         verdict = judge(run(*STATUSES))
-        self.assertEqual((verdict.passed, verdict.failed, verdict.skipped), (1, len(STATUSES) - 2, 1))
+        self.assertEqual((verdict.passed, verdict.failed, verdict.skipped, verdict.known), (1, len(STATUSES) - 3, 1, 1))
         self.assertEqual(verdict.by_status, {status: 1 for status in STATUSES})
 
     def test_what_was_never_asked_did_not_fail(self) -> None:
         self.assertEqual(judge(run("pass", "fail", "missing", "missing", interrupted=True)),
-                         Verdict(1, 1, 1, 0, {status: 0 for status in STATUSES} | {"pass": 1, "fail": 1, "missing": 2},
+                         Verdict(1, 1, 1, 0, 0, 0, {status: 0 for status in STATUSES} | {"pass": 1, "fail": 1, "missing": 2},
                                  ["1 fail", "interrupted: 2 of 4 cases not run"]))
 
     def test_reasons_name_what_was_wrong(self) -> None:
-        self.assertEqual(judge(run("pass", "skip")).reasons, [])
+        self.assertEqual(judge(run("pass", "skip", "known")).reasons, [])
         self.assertEqual(judge(run("fail", "fail", "crashed", "missing", unreadable=2)).reasons,
                          ["1 missing", "1 crashed", "2 fail", "unreadable lines in the event stream: 2"])
         self.assertEqual(judge(run()).reasons, ["nothing was selected"])

@@ -1,0 +1,104 @@
+"""Where a run and its list of known deviations contradict each other: an entry that is stale, a cause without one."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from results.known import FILE, Deviation
+from results.run import Run
+from results.text import counted, printable
+
+SWEEP = "explore"  # the topic of the cases that count deviations
+_LIST = f"results/{FILE.name}"
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """`why` says what the run shows, `fix` what to do about it, `cases` which of its cases show it."""
+    cause: str
+    kind: Literal["passed", "unmatched", "unseen", "unlisted", "fixed"]
+    why: str
+    fix: str
+    cases: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Of the form of a case id and no case's: what consumers know the discrepancy by."""
+        return f"known_deviations.{self.cause}.{self.kind}"
+
+    @property
+    def story(self) -> str:
+        return printable("\n".join([self.why, self.fix, *self.cases]))
+
+
+def seen(run: Run) -> Counter[str]:
+    """The answers that the sweep counted, by cause."""
+    counts: Counter[str] = Counter()
+    for case in run.cases:
+        counts.update(case.deviations)
+    return counts
+
+
+def discrepancies(run: Run) -> list[Discrepancy]:
+    """In the order of the list; causes that it does not name come last.
+
+    What is absent counts only in a whole run, and of the sweep only where it asked all that it wanted to.
+    """
+    whole = run.whole and run.cases and not run.interrupted
+    sweep = [case for case in run.cases if case.topic == SWEEP]
+    swept = whole and sweep and all(case.status in ("pass", "known") for case in sweep)
+    counts = seen(run)
+    found: list[Discrepancy] = []
+    for entry in run.known_deviations:
+        if entry.expected(run.epochs):
+            found += _passed(entry, run)
+            found += _unmatched(entry, run) if whole else ()
+            found += _unseen(entry, [case.id for case in sweep]) if swept and not counts[entry.cause] else ()
+        elif not entry.excused(run.epochs) and counts[entry.cause]:
+            found += _fixed(entry, counts[entry.cause], _where(entry.cause, run))
+    listed = {entry.cause for entry in run.known_deviations}
+    for cause, count in counts.items():
+        found += _unlisted(cause, count, _where(cause, run)) if cause not in listed else ()
+    return found
+
+
+def _passed(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
+    passed = tuple(case.id for case in run.cases if case.status == "pass" and entry.covers(case.id))
+    if passed:
+        yield Discrepancy(
+            entry.cause, "passed", "cases that are expected to fail pass",
+            f"take what passes out of the entry's cases in {_LIST}, or remove the entry; if the kernel was mended, the "
+            f"probe of {entry.epoch} has not seen it", passed)
+
+
+def _unmatched(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
+    if not any(entry.covers(case.id) for case in run.cases):
+        yield Discrepancy(
+            entry.cause, "unmatched", f"no case has an id like {' or '.join(entry.cases) or '(none is named)'}",
+            f"correct the entry's cases in {_LIST}, or remove the entry")
+
+
+def _unseen(entry: Deviation, sweep: list[str]) -> Iterator[Discrepancy]:
+    yield Discrepancy(
+        entry.cause, "unseen", "the sweep asked everything and met this cause nowhere",
+        f"remove the entry from {_LIST}; if the kernel was mended, the probe of {entry.epoch} has not seen it",
+        tuple(sweep))
+
+
+def _fixed(entry: Deviation, count: int, cases: tuple[str, ...]) -> Iterator[Discrepancy]:
+    yield Discrepancy(
+        entry.cause, "fixed", f"the probe of {entry.epoch} finds this kernel mended, but the sweep met "
+        f"{counted(count, 'answer')} of this cause", "ask one of the scenarios that the sweep printed: the probe or the model is wrong", cases)
+
+
+def _unlisted(cause: str, count: int, cases: tuple[str, ...]) -> Iterator[Discrepancy]:
+    yield Discrepancy(
+        cause, "unlisted", f"the sweep met {counted(count, 'answer')} that the contract refuses, of a cause that {_LIST} "
+        "does not name",
+        "report it as SECURITY.md says, before it is shown to anybody else; then give it an entry", cases)
+
+
+def _where(cause: str, run: Run) -> tuple[str, ...]:
+    return tuple(case.id for case in run.cases if cause in case.deviations)
