@@ -4,38 +4,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from results.report import by_topic, headline, story, topics
+from results.discrepancies import Discrepancy, discrepancies
+from results.report import by_topic, headline, known_as, story, topics
 from results.run import CaseResult, Run
 from results.text import one_line
 
+# JUnit has no word for an expected failure: it goes as `skipped` with a type, as pytest writes its own. No reader fails
+# on that.
+_NOT_COUNTED_ON = ("skip", "known")
 # JUnit keeps "the answer is wrong" (failure) apart from "there is no answer" (error).
 _ANSWERED_WRONGLY = ("fail", "flaky")
 
 
 def render(run: Run) -> str:
-    """One suite a topic; classname is target.topic and name the case id, the two that GitLab tells cases apart by."""
-    root = ElementTree.Element("testsuites", {"name": "portshare", "time": f"{run.seconds:.3f}"} | _counts(run.cases))
+    """One suite a topic; classname is target.topic and name the case id, the two that GitLab tells cases apart by.
+
+    Where the run contradicts its list of known deviations, that is a failure in one more suite.
+    """
+    contradicted = discrepancies(run)
+    root = ElementTree.Element("testsuites", {"name": "portshare", "time": f"{run.seconds:.3f}"}
+                               | _counts(run.cases, len(contradicted)))
     for topic in topics(run.cases):
         cases = by_topic(run.cases, topic)
-        name = f"{run.target.name}.{topic}"
-        suite = ElementTree.SubElement(root, "testsuite", {
-            "name": name,
-            "timestamp": run.started.removesuffix("Z"),  # the JUnit schema's time stamp has no zone
-            "time": f"{sum(case.seconds for case in cases):.3f}"} | _counts(cases))
+        suite = _suite(root, run, topic, cases)
         properties = ElementTree.SubElement(suite, "properties")
         for key, value in _properties(run).items():
             ElementTree.SubElement(properties, "property", name=key, value=one_line(value))
         for case in cases:
-            _case(suite, name, case)
+            _case(suite, case, run)
+    if contradicted:
+        suite = _suite(root, run, "known_deviations", [], len(contradicted))
+        for found in contradicted:
+            _discrepancy(suite, found)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
+def _suite(root: ElementTree.Element, run: Run, topic: str, cases: Sequence[CaseResult],
+           contradicted: int = 0) -> ElementTree.Element:
+    return ElementTree.SubElement(root, "testsuite", {
+        "name": f"{run.target.name}.{topic}",
+        "timestamp": run.started.removesuffix("Z"),  # the JUnit schema's time stamp has no zone
+        "time": f"{sum(case.seconds for case in cases):.3f}"} | _counts(cases, contradicted))
+
+
+def _counts(cases: Sequence[CaseResult], contradicted: int) -> dict[str, str]:
     failed = sum(case.status in _ANSWERED_WRONGLY for case in cases)
-    return {"tests": str(len(cases)), "failures": str(failed),
+    return {"tests": str(len(cases) + contradicted), "failures": str(failed + contradicted),
             "errors": str(sum(case.failed for case in cases) - failed),
-            "skipped": str(sum(case.status == "skip" for case in cases))}
+            "skipped": str(sum(case.status in _NOT_COUNTED_ON for case in cases))}
 
 
 def _properties(run: Run) -> dict[str, str]:
@@ -48,11 +65,22 @@ def _properties(run: Run) -> dict[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-def _case(suite: ElementTree.Element, classname: str, case: CaseResult) -> None:
-    element = ElementTree.SubElement(suite, "testcase", classname=classname, name=case.id, time=f"{case.seconds:.6f}")
+def _testcase(suite: ElementTree.Element, name: str, seconds: float) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=suite.get("name", ""), name=name, time=f"{seconds:.6f}")
+
+
+def _case(suite: ElementTree.Element, case: CaseResult, run: Run) -> None:
+    element = _testcase(suite, case.id, case.seconds)
     if case.skip:
         ElementTree.SubElement(element, "skipped", type=case.skip.code,
                                message=one_line(f"{case.skip.code}: {case.skip.text}"))
+    elif case.status == "known":
+        ElementTree.SubElement(element, "skipped", type="known", message=one_line(known_as(case, run)))
     elif case.failed:
         kind = "failure" if case.status in _ANSWERED_WRONGLY else "error"
         ElementTree.SubElement(element, kind, type=case.status, message=headline(case)).text = story(case)
+
+
+def _discrepancy(suite: ElementTree.Element, found: Discrepancy) -> None:
+    element = _testcase(suite, found.id, 0)
+    ElementTree.SubElement(element, "failure", type=found.kind, message=one_line(found.why)).text = found.story

@@ -38,6 +38,9 @@ def has_junitparser() -> bool:
 
 
 class Exports(unittest.TestCase):
+    CONTRADICTED = sample.sweep({"known_anomalies.device_not_compared.bound": "pass"},
+                                {"device_not_compared": 7920, "odd": 3})
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -88,6 +91,35 @@ class Junit(Exports):
         self.assertEqual(cases["tcp_reuseaddr.refuses_while_the_holder_listens"][1][0][2], sample.STORY.split("\n")[0])
 
 
+    def test_an_expected_failure_is_a_skip_and_a_contradiction_a_failure(self) -> None:
+        """As pytest writes its own expected failures: `skipped` with a type."""
+        root = ElementTree.fromstring(junit.render(sample.swept(self.CONTRADICTED)))
+        self.assertEqual([root.get(count) for count in ("tests", "failures", "errors", "skipped")], ["9", "3", "0", "2"])
+        known = root.find(".//testcase[@name='known_anomalies.udp_first_match.bound']/*")
+        assert known is not None
+        self.assertEqual((known.tag, known.attrib), ("skipped", {
+            "type": "known", "message": "known deviation udp_first_match: A newcomer gets in because of udp_first_match."}))
+        [suite] = root.findall("testsuite[@name='here.known_deviations']")
+        self.assertEqual([(case.get("name"), case[0].tag, case[0].get("type")) for case in suite], [
+            ("known_deviations.device_not_compared.passed", "failure", "passed"),
+            ("known_deviations.udp_first_match.unseen", "failure", "unseen"),
+            ("known_deviations.odd.unlisted", "failure", "unlisted")])
+        self.assertIn("SECURITY.md", suite[2][0].text or "")
+
+    @unittest.skipUnless(shutil.which("xmllint"), "xmllint is not installed (libxml2-utils)")
+    def test_xmllint_accepts_known_deviations(self) -> None:
+        text = junit.render(sample.swept(self.CONTRADICTED))
+        done = subprocess.run(["xmllint", "--noout", "-"], input=text.encode(), capture_output=True)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    @unittest.skipUnless(has_junitparser(), "the system's Python has no junitparser (python3-junitparser)")
+    def test_junitparser_counts_an_expected_failure_as_skipped(self) -> None:
+        for made, counts in ((None, [6, 0, 0, 3]), (self.CONTRADICTED, [9, 3, 0, 2])):
+            done = subprocess.run([SYSTEM_PYTHON, "-c", READ_JUNIT], input=junit.render(sample.swept(made)).encode(),
+                                  capture_output=True, check=True)
+            self.assertEqual(json.loads(done.stdout)["counts"], counts)
+
+
 class Ktap(Exports):
     def test_golden(self) -> None:
         sample.same_as_golden(self, "ktap.txt", ktap.render(self.run_))
@@ -95,7 +127,8 @@ class Ktap(Exports):
     def test_names_have_no_hash_and_only_one_subtest_mark(self) -> None:
         """The grammar of kunit_parser.py, which nothing but a kernel tree installs."""
         result = re.compile(r"(ok|not ok) [0-9]+ (- )?([^#]*)( # .*)?$")
-        for line in ktap.render(self.run_).split("\n"):
+        runs = self.run_, sample.swept(), sample.swept(self.CONTRADICTED)
+        for line in "".join(map(ktap.render, runs)).split("\n"):
             text = line.strip()
             self.assertTrue(not text or text.startswith(("#", "1..", "KTAP version 1")) or result.match(text), line)
         self.assertEqual(re.findall(r"^\s*# Subtest: (.*)$", ktap.render(self.run_), re.MULTILINE),
@@ -106,6 +139,10 @@ class Ktap(Exports):
         path.write_text(text, encoding="utf-8")
         done = subprocess.run(["prove", "--exec", "cat", str(path)], capture_output=True, text=True)
         return done.returncode, done.stdout
+
+    def inner(self, run: Run) -> str:
+        """The cases of a run with one topic: a subtest without its two spaces is a plan of its own."""
+        return "\n".join(line[2:] for line in ktap.render(run).split("\n") if line[:2] == "  ") + "\n"
 
     @unittest.skipUnless(shutil.which("prove"), "prove is not installed (perl)")
     def test_prove_reads_the_topics(self) -> None:
@@ -123,14 +160,35 @@ class Ktap(Exports):
                 self.assertEqual(code, 0, said)
                 self.assertNotIn("Parse errors", said)
 
+    def test_an_expected_failure_is_ok_and_a_contradiction_is_not(self) -> None:
+        """What kunit.py and prove both pass is "ok ... # XFAIL"."""
+        text = ktap.render(sample.swept())
+        self.assertIn("\n  ok 1 known_anomalies.device_not_compared.bound # XFAIL known deviation device_not_compared: "
+                      "A newcomer gets in because of device_not_compared.\n", text)
+        self.assertNotIn("not ok", text)
+        text = ktap.render(sample.swept(self.CONTRADICTED))
+        self.assertEqual(re.findall(r"^ *not ok .*$", text, re.MULTILINE), [
+            "  not ok 1 known_deviations.device_not_compared.passed", "  not ok 2 known_deviations.udp_first_match.unseen",
+            "  not ok 3 known_deviations.odd.unlisted", "not ok 4 known_deviations"])
+
+    @unittest.skipUnless(shutil.which("prove"), "prove is not installed (perl)")
+    def test_prove_passes_expected_failures_and_fails_contradictions(self) -> None:
+        known = dataclasses.replace(sample.swept(), cases=sample.swept().cases[:3])
+        for text, code, words in ((ktap.render(sample.swept()), 0, "Result: PASS"),
+                                  (self.inner(known), 0, "Result: PASS"),
+                                  (ktap.render(sample.swept(self.CONTRADICTED)), 1, "Failed 1/4 subtests")):
+            with self.subTest(text.split("\n")[1]):
+                got, said = self.prove(text)
+                self.assertEqual(got, code, said)
+                self.assertIn(words, said)
+                self.assertNotIn("Parse errors", said)
+
     @unittest.skipUnless(shutil.which("prove"), "prove is not installed (perl)")
     def test_prove_reads_the_cases_of_a_topic(self) -> None:
-        """A subtest without its two spaces is a plan of its own."""
         for topic, code, words in (("tcp_reuseaddr", 1, "Failed 2/3"), ("fate", 1, "Failed 7/7"),
                                    ("reuseport_owner", 0, "Result: PASS")):
             with self.subTest(topic):
-                inner = "\n".join(line[2:] for line in ktap.render(self.only(topic)).split("\n") if line[:2] == "  ")
-                got, said = self.prove(inner + "\n")
+                got, said = self.prove(self.inner(self.only(topic)))
                 self.assertEqual(got, code, said)
                 self.assertIn(words, said)
                 self.assertNotIn("Parse errors", said)
