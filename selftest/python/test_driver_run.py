@@ -17,13 +17,15 @@ PROGRAM = r"""#!%s -S
 import json, os, signal, sys, time
 NAMES = %r
 def case(name):
-    return dict(id="topic." + name, test="Topic." + name, topic="topic", file="cases/topic.cc", line=7,
+    return dict(id=id_of(name), test="Topic." + name, topic="topic", file="cases/topic.cc", line=7,
                 claims=["claim." + name], needs=[], labels=["odd"] if name == "skips" else [])
+def id_of(name):
+    return name if "." in name else "topic." + name
 def claim(name):
     return dict(id="claim." + name, says="It is so.", kernels="all", rows=[], documents=[],
-                sources=[dict(kind="man", where="socket(7)")], cases=["topic." + name])
+                sources=[dict(kind="man", where="socket(7)")], cases=[id_of(name)])
 def event(kind, **rest):
-    line = dict(v=1, event=kind, case="topic." + name, attempt=int(os.environ["PORTSHARE_ATTEMPT"]), **rest)
+    line = dict(v=1, event=kind, case=id_of(name), attempt=int(os.environ["PORTSHARE_ATTEMPT"]), **rest)
     os.write(events, (json.dumps(line, separators=(",", ":")) + "\n").encode())
 def end(status, **rest):
     event("end", status=status, seconds=0.001, outcomes=0, **rest)
@@ -31,7 +33,7 @@ if "--claims" in sys.argv:
     print(json.dumps(dict(schema=1, claims=[claim(n) for n in NAMES], cases=[case(n) for n in NAMES])))
     sys.exit()
 if "--facts" in sys.argv:
-    print(json.dumps(dict(schema=1, privilege="one_uid", needs=[])))
+    print(json.dumps(dict(schema=1, privilege="one_uid", needs=[], **%r)))
     sys.exit()
 words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 if "--gtest_flagfile" in words:
@@ -48,7 +50,7 @@ for name in (test.removeprefix("Topic.") for test in words["--gtest_filter"].spl
     if name == "waits": time.sleep(60)
     if name == "skips": end("skip", code="no_moon", text="no moon tonight")
     elif name == "cannot": end("error", failures=[dict(file="cases/topic.cc", line=9, message="socket(2): EMFILE")])
-    elif name == "fails": end("fail", failures=[dict(file="cases/topic.cc", line=9, message="wanted one\ngot two")])
+    elif name == "fails" or name.endswith(".fails"): end("fail", failures=[dict(file="cases/topic.cc", line=9, message="wanted one\ngot two")])
     else: end("pass")
     if name == "falls": os.kill(os.getpid(), signal.SIGSEGV)
 """
@@ -58,11 +60,12 @@ class FrontDoor(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.results = self.folder / "results"
+        self.facts: dict[str, object] = {}  # beside those that every program tells
         self.environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
 
     def command(self, names: str, *options: str) -> list[str | Path]:
         program = self.folder / "program"
-        program.write_text(PROGRAM % (sys.executable, names.split()))
+        program.write_text(PROGRAM % (sys.executable, names.split(), self.facts))
         program.chmod(0o755)
         return [ROOT / "run_all.sh", "--program", program, "--results", self.results, *options]
 
@@ -141,6 +144,63 @@ class Verdicts(FrontDoor):
     def test_no_color_in_a_pipe_unless_always(self) -> None:
         self.assertNotIn("\x1b", self.ask("passes").stdout)
         self.assertIn("\x1b[", self.ask("passes", "--color", "always").stdout)
+
+
+class KnownDeviations(FrontDoor):
+    """By results/known_deviations.toml, whose entries the made-up program cannot choose."""
+
+    CASE = "known_anomalies.udp_first_match.fails"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.facts = {"epochs": {"udp_asks_every_holder": False}}
+
+    def test_a_failure_that_is_known_fails_no_run(self) -> None:
+        for options in ((), ("--in-one-process",)):
+            ended = self.ask(f"passes {self.CASE}", *options)
+            self.assert_ended(ended, 0, "1 passed, 0 failed, 0 skipped, 1 known")
+            self.assertIn("\nKNOWN DEVIATIONS 1 case, 1 cause: ", ended.stdout)
+            self.assertNotIn("\nfail ", ended.stdout)
+            self.assertIn("[2/2] 1 passed, 0 failed, 0 skipped, 1 known\n", ended.stdout)
+            run = self.run_json()
+            self.assertEqual([case["status"] for case in run["cases"]], ["pass", "known"])
+            self.assertEqual((run["epochs"], run["whole"]), ({"udp_asks_every_holder": False}, True))
+
+    def test_a_line_a_case_calls_it_known(self) -> None:
+        self.assertIn(f"known    {self.CASE}  cases/topic.cc:9\n", self.ask(self.CASE, "-v").stdout)
+
+    def test_it_fails_where_the_kernel_has_the_behaviour(self) -> None:
+        self.facts = {"epochs": {"udp_asks_every_holder": True}}
+        ended = self.ask(f"passes {self.CASE}")
+        self.assert_ended(ended, 1, "1 passed, 1 failed, 0 skipped")
+        self.assertIn(f"fail     {self.CASE}", ended.stdout)
+
+    def test_a_program_that_does_not_say_what_it_probed(self) -> None:
+        self.facts = {}
+        self.assert_ended(self.ask(f"passes {self.CASE}"), 0, "1 passed, 0 failed, 0 skipped, 1 known")
+        self.assert_ended(self.ask("passes"), 0, "1 passed, 0 failed, 0 skipped")
+
+    def test_a_stale_expectation_fails_the_run_and_says_what_to_do(self) -> None:
+        passes = self.CASE.replace(".fails", ".passes")
+        ended = self.ask(f"passes {passes}")
+        self.assert_ended(ended, 1, "2 passed, 0 failed, 0 skipped, 1 not as listed")
+        self.assertIn("\nFAIL known_deviations.udp_first_match.passed\n", ended.stdout)
+        told = subprocess.run([ROOT / "run_all.sh", "report", "--results", self.results], text=True, capture_output=True)
+        self.assert_ended(told, 1, "2 passed, 0 failed, 0 skipped, 1 not as listed")
+
+    def test_an_entry_without_a_case_fails_whole_runs_only(self) -> None:
+        self.assert_ended(self.ask("passes skips"), 1, "1 passed, 0 failed, 1 skipped, 1 not as listed")
+        for words in (("topic.passes",), ("--label", "odd")):
+            ended = self.ask("passes skips", *words)
+            self.assertNotIn("not as listed", ended.stdout)
+            self.assertIs(self.run_json()["whole"], False)
+
+    def test_epochs_that_are_none(self) -> None:
+        for epochs in (["udp_asks_every_holder"], {"udp_asks_every_holder": "no"}):
+            self.facts = {"epochs": epochs}
+            ended = self.ask("passes")
+            self.assert_ended(ended, 2)
+            self.assertRegex(ended.stderr, r"\A[^\n]*program: [^\n]*epochs[^\n]*build it again\n\Z")
 
 
 class BadInput(FrontDoor):
