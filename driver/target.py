@@ -27,12 +27,15 @@ def describe(target: targets.Target, facts: dict[str, Any]) -> Target:
 
 
 def epochs(facts: dict[str, Any], origin: Path) -> dict[str, bool]:
-    """What the case program found by probing this target; nothing of an older program, which does not say."""
+    """What the case program found by probing this target.
+
+    Without what it could not probe, null in its facts; nothing of an older program, which does not say.
+    """
     try:
-        found: dict[str, bool] = decode(dict[str, bool], facts.get("epochs", {}), "epochs")
+        found: dict[str, bool | None] = decode(dict[str, bool | None], facts.get("epochs", {}), "epochs")
     except Malformed as error:
         raise Stop(f"{origin}: its facts are not what they should be ({error}): build it again") from None
-    return found
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _config_sha256(release: str) -> str | None:

@@ -175,10 +175,12 @@ class KnownDeviations(FrontDoor):
         self.assert_ended(ended, 1, "1 passed, 1 failed, 0 skipped")
         self.assertIn(f"fail     {self.CASE}", ended.stdout)
 
-    def test_a_program_that_does_not_say_what_it_probed(self) -> None:
-        self.facts = {}
-        self.assert_ended(self.ask(f"passes {self.CASE}"), 0, "1 passed, 0 failed, 0 skipped, 1 known")
-        self.assert_ended(self.ask("passes"), 0, "1 passed, 0 failed, 0 skipped")
+    def test_what_was_not_probed_excuses_and_demands_nothing(self) -> None:
+        for facts in ({}, {"epochs": {}}, {"epochs": {"udp_asks_every_holder": None}}):
+            self.facts = facts
+            self.assert_ended(self.ask(f"passes {self.CASE}"), 0, "1 passed, 0 failed, 0 skipped, 1 known")
+            self.assertEqual(self.run_json()["epochs"], {})
+            self.assert_ended(self.ask("passes"), 0, "1 passed, 0 failed, 0 skipped")
 
     def test_a_stale_expectation_fails_the_run_and_says_what_to_do(self) -> None:
         passes = self.CASE.replace(".fails", ".passes")
