@@ -157,7 +157,8 @@ class SameWords(unittest.TestCase):
 
     def test_keys(self) -> None:
         run, listing = schema("run"), schema("claims")["$defs"]
-        for kind, shape in {Run: run, Target: run["$defs"]["target"], Deviation: run["$defs"]["deviation"], CaseResult: run["$defs"]["case"],
+        for kind, shape in {Run: run, Target: run["$defs"]["target"], Deviation: run["$defs"]["deviation"],
+                            CaseResult: run["$defs"]["case"],
                             Claim: listing["claim"], Case: listing["case"]}.items():
             with self.subTest(kind.__name__):
                 self.assertEqual(set(shape["properties"]) - {"schema"}, {field.name for field in fields(kind)})
