@@ -78,7 +78,7 @@ CASE(ConnectionSpread, GivesEveryWorkerConnectionsOfItsOwn, Witnesses("tcp.sprea
 CLAIM({.id = "tcp.spread.uniform",
        .says = "Many connections are spread over the listeners of a group as evenly as equal chances spread them.",
        .kernels = "since 3.9",
-       .rows = {"DIST-004", "DIST-005"},
+       .rows = {"DIST-004", "DIST-005", "I14"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("reuseport_select_sock()"), Kernel("inet_ehashfn()")},
        .documents = {Stated("TH-08"), Stated("ES-23"), Stated("EN-11")}});
 

@@ -32,7 +32,7 @@ CLAIM({.id = "dual_stack.tcp_v6only_and_dual_are_two_groups",
        .says = "A dual-stack wildcard and a V6ONLY one that share a port by SO_REUSEPORT are two groups, and the group "
                "that listened first gets every IPv6 connection.",
        .kernels = "since 4.6",
-       .rows = {"DS-015", "DS-016"},
+       .rows = {"DS-015", "DS-016", "I13"},
        .sources = {Kernel("inet_reuseport_add_sock(), inet_lhash2_lookup()")}});
 
 CASE(DualStackReceiver, DualListenerGetsAllWhenFirst, Witnesses("dual_stack.tcp_v6only_and_dual_are_two_groups"),

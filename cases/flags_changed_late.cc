@@ -161,7 +161,7 @@ CLAIM({.id = "tcp4.reuseport.cleared_listener_loses_to_the_newcomer",
        .says = "An IPv4 listener that cleared SO_REUSEPORT gets no new connection once another joined: the newcomer "
                "takes them all.",
        .kernels = "since 4.6",
-       .rows = {"TOG-002"},
+       .rows = {"TOG-002", "I13"},
        .sources = {Kernel("inet_reuseport_add_sock()"), Kernel("__inet_hash()")}});
 
 CASE(FlagsChangedLate, OnIpv4TheNewcomerTakesAll, Witnesses("tcp4.reuseport.cleared_listener_loses_to_the_newcomer"),
@@ -176,7 +176,7 @@ CASE(FlagsChangedLate, OnIpv4TheNewcomerTakesAll, Witnesses("tcp4.reuseport.clea
 CLAIM({.id = "tcp6.reuseport.cleared_listener_keeps_all",
        .says = "An IPv6 listener that cleared SO_REUSEPORT keeps all new connections although another joined.",
        .kernels = "since 4.6",
-       .rows = {"TOG-003"},
+       .rows = {"TOG-003", "I13"},
        .sources = {Kernel("__inet_hash()")}});
 
 CASE(FlagsChangedLate, OnIpv6TheHolderKeepsAll, Witnesses("tcp6.reuseport.cleared_listener_keeps_all"),

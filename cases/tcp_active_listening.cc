@@ -25,7 +25,7 @@ CASE(TcpActiveListening, BeginsWithListen, Witnesses("tcp.listening.begins_with_
 CLAIM({.id = "tcp.listening.ended_by_shutdown_of_receiving",
        .says = "A listener that shuts down its receiving side goes back to CLOSE and keeps its binding; another socket "
                "with SO_REUSEADDR may then bind and listen, and the first cannot listen again.",
-       .rows = {"TCP-RA-008"},
+       .rows = {"TCP-RA-008", "I12"},
        .sources = {Man("shutdown(2), DESCRIPTION"), Kernel("inet_shutdown()")},
        .documents = {Truth("ES-11")}});
 
@@ -65,7 +65,7 @@ CASE(TcpActiveListening, OutlastsAShutdownOfTheSendingSide, Witnesses("tcp.liste
 
 CLAIM({.id = "tcp.listening.ended_by_disconnect",
        .says = "connect(AF_UNSPEC) on a listener ends its listening and keeps its explicit binding.",
-       .rows = {"TCP-RA-010"},
+       .rows = {"TCP-RA-010", "I12"},
        .sources = {Kernel("tcp_disconnect()")},
        .documents = {Truth("ES-11")}});
 

@@ -161,7 +161,7 @@ CLAIM({.id = "udp.connected.wildcard_member_leaves_its_group",
            "A wildcard member of a SO_REUSEPORT group that connects leaves the group for good: disconnected again, it "
            "alone gets all that is sent to the port, and a later member joins it instead of the group.",
        .kernels = "since 4.5",
-       .rows = {"UDP-RX-008", "UDP-RX-009"},
+       .rows = {"UDP-RX-008", "UDP-RX-009", "I12"},
        .sources = {Kernel("udp_lib_rehash(), reuseport_detach_sock()")}});
 
 CASE(UdpConnected, WildcardMemberServesItsPeerOnly, Witnesses("udp.connected.wildcard_member_leaves_its_group"),
@@ -202,7 +202,7 @@ CLAIM({.id = "udp.connected.specific_member_leaves_its_group",
        .says = "A member of a SO_REUSEPORT group on a specific address that connects leaves the group for good: "
                "disconnected again, it alone gets all that is sent to the port.",
        .kernels = "since 6.13; before, it stays a member",
-       .rows = {"UDP-RX-010", "H4-001"},
+       .rows = {"UDP-RX-010", "H4-001", "I12"},
        .sources = {Kernel("udp_lib_hash4(), reuseport_detach_sock()")}});
 
 CASE(UdpConnected, SpecificMemberThatDisconnectsGetsAll, Witnesses("udp.connected.specific_member_leaves_its_group"),
@@ -273,7 +273,7 @@ CLAIM({.id = "udp.connected.outranks_device_and_processor_ipv6",
        .says = "A connected IPv6 UDP socket comes before an unconnected one that is bound to the device and to the "
                "processor.",
        .kernels = "since 6.13; before, the unconnected one receives",
-       .rows = {"SCORE-001"},
+       .rows = {"SCORE-001", "I13"},
        .sources = {Man("socket(7), SO_INCOMING_CPU"), Kernel("compute_score(), udp6_lib_lookup4()")}});
 
 CASE(UdpConnected, OutranksDeviceAndProcessorOnIpv6, Witnesses("udp.connected.outranks_device_and_processor_ipv6"),

@@ -91,7 +91,7 @@ CLAIM({.id = "udp.reuseport.spread_over_members",
        .says = "The unicast datagrams of many senders are spread evenly over the UDP sockets that share a port by "
                "SO_REUSEPORT, and none is lost.",
        .kernels = "since 3.9; even since 5.8",
-       .rows = {"UDP-RX-003"},
+       .rows = {"UDP-RX-003", "I14"},
        .sources = {Man("socket(7), SO_REUSEPORT"), Kernel("udp_ehashfn(), reuseport_select_sock()")},
        .documents = {Stated("ES-19"), Stated("TH-18")}});
 
@@ -119,7 +119,7 @@ CLAIM({.id = "udp.reuseport.one_flow_one_member",
        .says = "All datagrams from one address and port to one address and port reach the same socket of an unchanged "
                "SO_REUSEPORT group.",
        .kernels = "since 3.9",
-       .rows = {"UDP-RX-004"},
+       .rows = {"UDP-RX-004", "I15"},
        .sources = {Kernel("udp_ehashfn(), reuseport_select_sock()")},
        .documents = {Truth("ES-19"), Stated("TH-04")}});
 
@@ -169,7 +169,7 @@ CLAIM(
      .says = "On a wildcard the hash takes the wildcard for the local address: what one sender sends to any address of "
              "the host reaches the same member of the group.",
      .kernels = "since 5.0",
-     .rows = {"UDP-RX-004"},
+     .rows = {"UDP-RX-004", "I15"},
      .sources = {Kernel("__udp4_lib_lookup(), udp_ehashfn()"),
                  Commit("4cdeeee9252a net: udp: prefer listeners bound to an address")},
      .documents = {Truth("TH-04")}});

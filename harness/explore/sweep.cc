@@ -202,6 +202,7 @@ class Sweeper {
            << Counted(count.checked) << std::setw(11) << Counted(count.violated) << std::setw(12)
            << Counted(count.unexplained) << "\n";
     }
+    out_ << "  I12 to I15 ask who receives, or for states that the alphabet lacks: named cases, see `explain I12`\n";
   }
 
   void Causes() {
