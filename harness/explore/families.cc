@@ -328,6 +328,12 @@ void OtherPort(const Range& range, const Visit& visit) {
   });
 }
 
+void TwoNamespaces(const Range& range, const Visit& visit) {
+  EachPair(range, visit, [](Proposer& proposer, int a, int b) {
+    if (Picked(b, a, 16)) proposer.Propose({a, b}, {kBindA, kBindB});
+  });
+}
+
 // Walks of up to eight steps over four sockets: what no family thinks of.
 void Walks(const Range& range, const Visit& visit) {
   constexpr int kWalks = 20'000;
@@ -391,6 +397,7 @@ std::vector<Family> Make() {
     add(protocol, "option_round_trip", "an option set and cleared again before bind", OptionRoundTrip,
         Invariant::kRoundTrip);
     add(protocol, "other_port", "a pair on two ports", OtherPort, Invariant::kPortsApart);
+    add(protocol, "two_namespaces", "a pair in two namespaces", TwoNamespaces, Invariant::kNamespacesApart);
     add(protocol, "triples", "a fixed part of all triples, in all six orders", SomeTriples, Invariant::kDecomposition);
     add(protocol, "late_triples", "three, of which the first clears SO_REUSEPORT before the last binds", LateTriples);
     add(protocol, "walks", "random walks of up to eight steps", Walks);
@@ -451,6 +458,8 @@ const char* Says(Invariant invariant) {
       return "I9      two ports have nothing to do with each other";
     case Invariant::kSameProtocol:
       return "I16     MPTCP answers as TCP does, UDP-Lite as UDP";
+    case Invariant::kNamespacesApart:
+      return "        two network namespaces never meet";
   }
   return "";
 }

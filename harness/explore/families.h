@@ -35,22 +35,23 @@ struct Range {
 // What can be said of a family's answers without any model.
 enum class Invariant : uint8_t {
   kNone,
-  kSymmetry,        // I1
-  kDecomposition,   // I3
-  kOrders,          // I4, over the six orders of a group that is asked for kDecomposition
-  kCloseForgets,    // I5
-  kFailureForgets,  // I6
-  kListenOrders,    // I7, over a group
-  kListenLate,      // I8, over the same
-  kUnrelated,       // I10
-  kRoundTrip,       // I11
-  kPortsApart,      // I9
-  kSameProtocol,    // I16, over a group
+  kSymmetry,         // I1
+  kDecomposition,    // I3
+  kOrders,           // I4, over the six orders of a group that is asked for kDecomposition
+  kCloseForgets,     // I5
+  kFailureForgets,   // I6
+  kListenOrders,     // I7, over a group
+  kListenLate,       // I8, over the same
+  kUnrelated,        // I10
+  kRoundTrip,        // I11
+  kPortsApart,       // I9
+  kSameProtocol,     // I16, over a group
+  kNamespacesApart,  // the second socket in a namespace of its own: no model is asked
 };
 
 // "I3 pairwise decomposition: ..."
 const char* Says(Invariant invariant);
-inline constexpr size_t kInvariants = static_cast<size_t>(Invariant::kSameProtocol) + 1;
+inline constexpr size_t kInvariants = static_cast<size_t>(Invariant::kNamespacesApart) + 1;
 
 struct Family {
   std::string id;  // "tcp.pairs"

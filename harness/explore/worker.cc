@@ -87,14 +87,26 @@ void Worker::Ask(const Family& family, uint64_t seed, uint64_t parts, uint64_t p
 
 void Worker::Examine(const Proposal& proposal, Invariant invariant) {
   const model::Scenario& scenario = proposal.scenario;
-  kernel_.Run(scenario, answers_);
-  machine_.Begin(scenario);
+  ++tally_.scenarios;
+  tally_.steps += scenario.steps.size();
+  tally_.digest += Digest(scenario);
   decisions_.clear();
-  size_t wrong = scenario.steps.size();
+  if (invariant == Invariant::kNamespacesApart) {
+    kernel_.RunApart(scenario, answers_);
+  } else {
+    kernel_.Run(scenario, answers_);
+    Compare(scenario);
+    if (!alive_.empty()) TryMutants(scenario);
+  }
+  if (invariant != Invariant::kNone) Watch(proposal, invariant);
+}
+
+void Worker::Compare(const model::Scenario& scenario) {
+  machine_.Begin(scenario);
   for (size_t step = 0; step < scenario.steps.size(); ++step) {
     const model::Decision& decision = decisions_.emplace_back(machine_.Do(scenario.steps[step]));
     if (decision.error != answers_[step]) {
-      wrong = step;
+      Mismatch(scenario, step);
       break;  // from here on the two speak of different sockets
     }
     if (!decision.remembered()) continue;
@@ -105,15 +117,9 @@ void Worker::Examine(const Proposal& proposal, Invariant invariant) {
       ++tally_.causes[static_cast<size_t>(decision.cause - model::kEpochs.data())];
     }
   }
-  ++tally_.scenarios;
-  tally_.steps += scenario.steps.size();
-  tally_.digest += Digest(scenario);
   for (uint64_t decided = machine_.decided(); decided != 0; decided &= decided - 1) {
     ++tally_.rules[static_cast<size_t>(__builtin_ctzll(decided))];
   }
-  if (wrong != scenario.steps.size()) Mismatch(proposal, wrong);
-  if (!alive_.empty()) TryMutants(scenario);
-  if (invariant != Invariant::kNone) Watch(proposal, invariant);
 }
 
 bool Worker::Conflict(int holder, int newcomer) {
@@ -187,6 +193,7 @@ void Worker::Watch(const Proposal& proposal, Invariant invariant) {
       Saw(proposal, invariant, refused == Conflict(at[0], at[1]), remembered);
       break;
     case Invariant::kPortsApart:
+    case Invariant::kNamespacesApart:
       Saw(proposal, invariant, went_well, false);
       break;
     case Invariant::kSameProtocol:
@@ -213,27 +220,27 @@ void Worker::Saw(const Proposal& proposal, Invariant invariant, bool holds, bool
   });
 }
 
-void Worker::Mismatch(const Proposal& proposal, size_t step) {
+void Worker::Mismatch(const model::Scenario& scenario, size_t step) {
   ++tally_.mismatches;
   const model::Decision& decision = decisions_.back();
   // What looks alike from outside is one finding; only the first is shrunk.
   std::ostringstream key;
-  key << static_cast<int>(proposal.scenario.steps[step].op) << " " << answers_[step] << " " << decision.error << " "
+  key << static_cast<int>(scenario.steps[step].op) << " " << answers_[step] << " " << decision.error << " "
       << static_cast<int>(decision.rule) << " " << (decision.cause != nullptr ? decision.cause->name : "");
   Find(key.str(), [&] {
     std::vector<int> answers;
-    const auto differs = [&](const model::Scenario& scenario) {
-      kernel_.Run(scenario, answers);
+    const auto differs = [&](const model::Scenario& tried) {
+      kernel_.Run(tried, answers);
       model::Machine machine(epoch_);
-      machine.Begin(scenario);
-      return !std::equal(answers.begin(), answers.end(), scenario.steps.begin(),
+      machine.Begin(tried);
+      return !std::equal(answers.begin(), answers.end(), tried.steps.begin(),
                          [&](int answer, const model::Step& asked) { return machine.Do(asked).error == answer; });
     };
-    if (!differs(proposal.scenario)) {
+    if (!differs(scenario)) {
       return "the kernel wavers; the model has these answers, the kernel had others once:\n" +
-             Story(proposal.scenario, answers, epoch_);
+             Story(scenario, answers, epoch_);
     }
-    const model::Scenario shrunk = Shrink(proposal.scenario, differs);
+    const model::Scenario shrunk = Shrink(scenario, differs);
     kernel_.Run(shrunk, answers);
     return Story(shrunk, answers, epoch_);
   });

@@ -27,10 +27,11 @@ class Worker {
  private:
   // Does the kernel refuse the newcomer beside the holder?  Asked at most once by all workers.
   bool Conflict(int holder, int newcomer);
+  void Compare(const model::Scenario& scenario);
   void Watch(const Proposal& proposal, Invariant invariant);
   // An invariant held or did not; `explained` where the model knows that it does not.
   void Saw(const Proposal& proposal, Invariant invariant, bool holds, bool explained);
-  void Mismatch(const Proposal& proposal, size_t step);
+  void Mismatch(const model::Scenario& scenario, size_t step);
   void Find(const std::string& key, const std::function<std::string()>& text);
   void TryMutants(const model::Scenario& scenario);
 
