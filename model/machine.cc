@@ -125,7 +125,11 @@ Decision Machine::Listen(int newcomer) {
   Situation asked{.newcomer = socket, .epoch = epoch_};
   if (Holds<Rule::kDatagramsDoNotListen>(asked)) return Answer(EOPNOTSUPP, Rule::kDatagramsDoNotListen);
   if (Holds<Rule::kListensAlready>(asked)) return Answer(0, Rule::kListensAlready);
-  if (Holds<Rule::kListensUnbound>(asked)) return Answer(0, Rule::kListensUnbound);
+  if (Holds<Rule::kListensUnbound>(asked)) {
+    socket.state = State::kListen;
+    socket.elsewhere = true;
+    return Answer(0, Rule::kListensUnbound);
+  }
 
   // The kernel asks again, of a socket that listens already.  inet_csk_listen_start()
   asked.newcomer.state = State::kListen;
@@ -138,7 +142,7 @@ Decision Machine::Listen(int newcomer) {
 
 Decision Machine::Close(int closed) {
   Socket& socket = sockets_[static_cast<size_t>(closed)];
-  if (socket.holds_port()) {
+  if (socket.holds_port() && !socket.elsewhere) {
     Outdate(socket);
     std::erase(order_, closed);
     const auto shares = [&](int other) { return SamePort(sockets_[static_cast<size_t>(other)], socket); };
@@ -298,7 +302,7 @@ bool Machine::Agrees(Situation& asked, int newcomer) {
 }
 
 void Machine::Outdate(const Socket& socket) {
-  if (socket.holds_port() && IsStream(socket.protocol)) HintOf(socket).outdated = true;
+  if (socket.holds_port() && !socket.elsewhere && IsStream(socket.protocol)) HintOf(socket).outdated = true;
 }
 
 Hint& Machine::HintOf(const Socket& socket) {

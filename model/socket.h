@@ -40,6 +40,8 @@ struct Socket {
   State state = State::kUnbound;
   // A dual-stack socket that connected over IPv6.  The kernel writes 127.0.0.6 where its IPv4 address would be.
   bool placeholder = false;
+  // It listened without being bound: the port that it holds is one that the kernel picked.
+  bool elsewhere = false;
 
   constexpr bool operator==(const Socket&) const = default;
   constexpr bool holds_port() const {

@@ -2,12 +2,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -18,10 +22,12 @@
 #include "harness/explore/ask.h"
 #include "harness/explore/bench.h"
 #include "harness/explore/epochs.h"
+#include "harness/explore/kernel.h"
 #include "harness/explore/notation.h"
 #include "harness/explore/reproduce.h"
 #include "harness/explore/rules_page.h"
 #include "harness/explore/sweep.h"
+#include "harness/explore/worker.h"
 #include "harness/listing.h"
 #include "harness/need.h"
 #include "harness/owner.h"
@@ -150,14 +156,49 @@ int DoReproduce(const std::vector<std::string>& words) {
 int DoRules(const std::vector<std::string>& words) {
   if (!words.empty()) throw UsageError("rules takes no words");
   BecomeRoot(false);
-  std::cout << RulesPage();
+  Kernel kernel;
+  const auto run = [&kernel](const model::Scenario& asked, std::vector<int>& answers) { kernel.Run(asked, answers); };
+  std::cout << RulesPage(CurrentEpoch(), run, std::cerr);
   return kAsExpected;
+}
+
+// Pairs with all that the sweep does beside asking: model, counts, and the mutants that are still alive.
+Chunk AsTheSweepDoes(const Alphabet& alphabet, const model::Epoch& epoch) {
+  struct State {
+    State(const Alphabet& of, const model::Epoch& here)
+        : mutants(model::AllMutants(here)), worker(of, here, mutants, *board, *tally) {}
+    std::unique_ptr<Board> board = std::make_unique<Board>();
+    std::unique_ptr<Tally> tally = std::make_unique<Tally>();
+    std::vector<model::Mutant> mutants;
+    Worker worker;
+    model::Scenario pair = {.sockets = {}, .steps = {{.socket = 0}, {.socket = 1}}};
+    std::vector<int> places = {0, 0};
+  };
+  const auto state = std::make_shared<State>(alphabet, epoch);
+  return [&alphabet, state](size_t first, size_t count) {
+    for (size_t number = first; number < first + count; ++number) {
+      const auto size = static_cast<size_t>(alphabet.size());
+      state->places = {static_cast<int>(number / size), static_cast<int>(number % size)};
+      state->pair.sockets = {alphabet[state->places[0]], alphabet[state->places[1]]};
+      state->worker.Examine({state->pair, number, state->places, true}, Invariant::kSymmetry);
+    }
+    if (state->tally->mismatches != 0) throw CannotAsk("the model is not this kernel's: the sweep tells more");
+    return uint64_t{2} * count;
+  };
 }
 
 int DoBench(const std::vector<std::string>& words) {
   if (!words.empty()) throw UsageError("bench takes no words");
   BecomeRoot(false);
-  return Bench(std::cout);
+  const model::Epoch epoch = CurrentEpoch();
+  const Letters letters = LettersHere(epoch);
+  for (const model::Protocol protocol : {model::Protocol::kTcp, model::Protocol::kUdp}) {
+    const Alphabet alphabet(letters, protocol);
+    std::cout << (protocol == model::Protocol::kTcp ? "TCP: " : "\nUDP: ");
+    Bench(
+        alphabet.sockets(), [&] { return AsTheSweepDoes(alphabet, epoch); }, std::cout);
+  }
+  return kAsExpected;
 }
 
 int DoList(const std::vector<std::string>& /*words*/) {
