@@ -1,6 +1,7 @@
 """The commands that run nothing: claims, explain and report."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from driver import build, program, run_folder
@@ -15,6 +16,7 @@ from results.run import Run
 from results.verdict import judge
 
 DOCUMENTS = ROOT / "cases" / "documents.toml"
+_RUNS_READ = 20  # at most, for the last answers of one id
 
 
 def claims(options: Options, console: Console) -> int:
@@ -31,7 +33,7 @@ def claims(options: Options, console: Console) -> int:
 def explain(options: Options, console: Console) -> int:
     binary = build.program(options, console)
     listing = program.listing(program.claims(binary), binary)
-    last = _last_run(options.results_dir, console)
+    last = _last_runs(options.results_dir, console)
     try:
         console.line(tables.explain(options.words[0], listing, documents(), last).rstrip())
     except tables.UnknownId as error:
@@ -65,3 +67,20 @@ def _last_run(results: Path, console: Console) -> Run | None:
     except store.UnreadableRun as error:
         console.error(f"no last answers: {error}")
         return None
+
+
+def _last_runs(results: Path, console: Console) -> Iterator[Run]:
+    """The newest first, each read when it is asked for; those that cannot be read are left out, the first by name."""
+    try:
+        paths = store.newest(results)[:_RUNS_READ]
+    except store.UnreadableRun as error:
+        console.error(f"no last answers: {error}")
+        return
+    all_read = True
+    for path in paths:
+        try:
+            yield store.load(path)
+        except store.UnreadableRun as error:
+            if all_read:
+                console.error(f"no answers from {error}")
+            all_read = False

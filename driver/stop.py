@@ -1,15 +1,8 @@
-"""How a command ends early, and the exit codes of run_all.sh."""
+"""How a command ends early."""
 
-from enum import IntEnum
+from results.verdict import Exit
 
-
-class Exit(IntEnum):
-    EXPECTED = 0
-    UNEXPECTED_ANSWER = 1
-    CANNOT_RUN = 2  # usage, build or infrastructure
-    NOTHING_SELECTED = 3
-    EVERYTHING_SKIPPED = 4
-    INTERRUPTED = 130
+__all__ = ["Exit", "Stop"]
 
 
 class Stop(Exception):

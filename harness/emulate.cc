@@ -22,6 +22,8 @@ void Check(int error, const std::string& action) {
 void EmulateLinux38() {
   const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW), &seccomp_release);
   if (filter == nullptr) throw CannotAsk("seccomp_init failed");
+  // Otherwise libseccomp says ECANCELED for whatever the kernel answers.
+  Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC, 1), "keep the kernel's errno");
   // no_new_privs would forbid the setuid mappers of a user namespace; the process has CAP_SYS_ADMIN in its own instead.
   Check(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0), "leave no_new_privs alone");
   // The emulation speaks for the native calls; without this, libseccomp would kill whoever makes one of another ABI.

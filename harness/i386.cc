@@ -79,12 +79,21 @@ bool Answers() {
   if (child < 0) throw CannotAsk("fork", errno);
   if (child == 0) {
     signal(SIGSEGV, SIG_DFL);
-    const LowMemory memory;
-    _exit(memory.Ask(kSocket, {AF_INET, SOCK_STREAM, 0}) == 0 ? 0 : 1);
+    try {
+      const LowMemory memory;
+      _exit(memory.Ask(kSocket, {AF_INET, SOCK_STREAM, 0}));
+    } catch (const CannotAsk& shortage) {
+      _exit(shortage.error());
+    }
   }
   int status = 0;
   waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  // A kernel without them answers by SIGSEGV, a container that wants none by SIGSYS or an errno.
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGSYS)) return false;
+  if (!WIFEXITED(status)) throw CannotAsk("a child process died before it had called i386");
+  if (WEXITSTATUS(status) == 0) return true;
+  DemandRefusal(CannotAsk("socket by i386", WEXITSTATUS(status)));
+  return false;
 }
 
 Outcome Set(const Socket& socket, Option option, const int* value, socklen_t length) {

@@ -5,7 +5,7 @@
 
 namespace portshare::i386 {
 
-// Whether this kernel answers them.  A process that calls them where it does not is killed.
+// Whether this kernel answers them.  A process that calls them where it does not is killed.  Throws CannotAsk.
 bool Answers();
 
 // The same questions as the methods of Socket.  `length` is what the kernel is told of `value`.

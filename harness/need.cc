@@ -30,16 +30,13 @@ namespace {
 
 using Missing = std::optional<std::string>;
 
-// A full table is no missing feature: a skip would hide it.
-bool IsShortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-}
-
 Missing OpensSocket(int family, int type, int protocol, const std::string& what) {
   const Descriptor probe(socket(family, type | SOCK_CLOEXEC, protocol));
   if (probe.open()) return std::nullopt;
-  if (IsShortage(errno)) throw CannotAsk("probe: " + what + " socket", errno);
-  return "this kernel makes no " + what + " socket (" + ErrnoName(errno) + ")";
+  const CannotAsk reason("probe: " + what + " socket", errno);
+  // EINVAL: the number of MPTCP is beyond those that Linux before 5.6 knows; ENOPROTOOPT: net.mptcp.enabled=0.
+  DemandRefusal(reason, {EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EINVAL, ENOPROTOOPT});
+  return "this kernel makes no " + what + " socket (" + ErrnoName(reason.error()) + ")";
 }
 
 Missing SetsOnTcp(Option option, const std::string& why) {
@@ -47,7 +44,17 @@ Missing SetsOnTcp(Option option, const std::string& why) {
   if (!probe.open()) throw CannotAsk("probe: TCP socket", errno);
   const int on = 1;
   if (setsockopt(probe.number(), option.level, option.number, &on, sizeof on) == 0) return std::nullopt;
-  return why + " (" + ErrnoName(errno) + ")";
+  const CannotAsk reason(why, errno);
+  DemandRefusal(reason, {ENOPROTOOPT});
+  return why + " (" + ErrnoName(reason.error()) + ")";
+}
+
+// In the caller's namespace.  Where /proc/sys is read-only the need is not met either.
+Missing SetsSysctl(const std::string& name) {
+  const int error = WriteSysctl("ipv4/" + name, "1");
+  if (error == 0) return std::nullopt;
+  DemandRefusal(CannotAsk("set net.ipv4." + name, error), {ENOENT, EROFS});
+  return "net.ipv4." + name + " cannot be set here (" + ErrnoName(error) + ")";
 }
 
 // Whether `make` can make a link: in a namespace of the probe's own, so that nothing stays.
@@ -57,8 +64,9 @@ Missing MakesLink(Make make) {
   try {
     make();
     return std::nullopt;
-  } catch (const CannotAsk& refusal) {
-    return refusal.what();
+  } catch (const CannotAsk& reason) {
+    DemandRefusal(reason);
+    return reason.what();
   }
 }
 
@@ -66,8 +74,10 @@ Missing MayBecome(const Owner& owner) {
   try {
     const As another(owner);
     return std::nullopt;
-  } catch (const CannotAsk& refusal) {
-    return std::string("only one uid is at hand: ") + refusal.what();
+  } catch (const CannotAsk& reason) {
+    DemandRefusal(reason, {EINVAL});  // a uid that this user namespace does not map
+    const std::string& trouble = PrivilegeTrouble();
+    return std::string("only one uid is at hand: ") + reason.what() + (trouble.empty() ? "" : "; " + trouble);
   }
 }
 
@@ -95,8 +105,9 @@ Missing FiltersCalls() {
   try {
     OnLinux38([] { return std::vector<Outcome>(); });
     return std::nullopt;
-  } catch (const CannotAsk& refusal) {
-    return refusal.what();
+  } catch (const CannotAsk& reason) {
+    DemandRefusal(reason, {EINVAL});  // prctl(2) of a kernel without filters
+    return reason.what();
   }
 }
 
@@ -104,8 +115,10 @@ Missing MakesUserNamespace() {
   try {
     InUserNamespaceOf(Alice(), [] { return std::vector<Outcome>(); });
     return std::nullopt;
-  } catch (const CannotAsk& refusal) {
-    return refusal.what();
+  } catch (const CannotAsk& reason) {
+    // Not built in, or a uid that is not mapped; user.max_user_namespaces; the same before Linux 4.9.  unshare(2)
+    DemandRefusal(reason, {EINVAL, ENOSPC, EUSERS});
+    return reason.what();
   }
 }
 
@@ -125,7 +138,7 @@ Missing Migrates() {
   if (Missing without_groups = needs::kReusePort.probe()) return without_groups;
   constexpr uint16_t kPort = 7777;
   const PrivateNetwork scratch;
-  if (WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) return "this kernel has no net.ipv4.tcp_migrate_req";
+  if (Missing unset = SetsSysctl("tcp_migrate_req")) return unset;
   Descriptor closing = ListenerOfAGroup(kPort);
   const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   LimitSends(client.number());
@@ -134,7 +147,9 @@ Missing Migrates() {
   const Descriptor other = ListenerOfAGroup(kPort);
   closing.Close();
   pollfd arrived{other.number(), POLLIN, 0};
-  if (poll(&arrived, 1, 0) == 1) return std::nullopt;
+  const int ready = poll(&arrived, 1, 0);
+  if (ready < 0) throw CannotAsk("poll", errno);
+  if (ready == 1) return std::nullopt;
   return "net.ipv4.tcp_migrate_req has no effect on this kernel";
 }
 
@@ -178,8 +193,8 @@ const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_
                    [] { return SetsOnTcp(so::kRepair, "TCP_REPAIR is refused"); }};
 const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", Migrates};
 const Need kSynCookies{"syn_cookies", "no_syn_cookies", "build the kernel with CONFIG_SYN_COOKIES", [] {
-                         if (ReadSysctl("ipv4/tcp_syncookies")) return Missing();
-                         return Missing("this kernel has no net.ipv4.tcp_syncookies");
+                         const PrivateNetwork scratch;
+                         return SetsSysctl("tcp_syncookies");
                        }};
 const Need kManySockets{"many_sockets", "no_many_sockets",
                         "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",

@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "harness/deadline.h"
@@ -83,9 +82,11 @@ void EnterUserNamespaceOf(const Owner& owner) {
   // A change of uid makes the process undumpable, and with that /proc/self root's.  proc(5)
   prctl(PR_SET_DUMPABLE, 1);
   if (unshare(CLONE_NEWUSER) != 0) throw CannotAsk("unshare(CLONE_NEWUSER)", errno);
-  std::ofstream map("/proc/self/uid_map");
-  map << "0 " << owner.uid << " 1" << std::flush;
-  if (!map || getuid() != 0) throw CannotAsk("map uid 0 to " + owner.name);
+  const Descriptor map(open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC));
+  const std::string line = "0 " + std::to_string(owner.uid) + " 1";
+  if (!map.open() || write(map.number(), line.data(), line.size()) < 0) {
+    throw CannotAsk("map uid 0 to " + owner.name, errno);
+  }
 }
 
 // What a child says: the lines that it added to the journal, and its outcomes or its error.
@@ -100,6 +101,9 @@ Json Said(const std::string& who, const std::function<std::vector<Outcome>()>& a
     }
   } catch (const UnexpectedAnswer&) {
     said["refused"] = true;
+  } catch (const CannotAsk& reason) {
+    said["error"] = reason.what();
+    said["errno"] = reason.error();
   } catch (const std::exception& failure) {
     said["error"] = failure.what();
   }
@@ -187,7 +191,9 @@ std::vector<Outcome> InAnotherProcess(const std::string& who, const std::functio
     Journal::Get().SkipNames(said["names"].get<int>());
     Journal::Get().NoteHeld(said["held"].get<std::string>());
   }
-  if (said.contains("error")) throw CannotAsk("as " + who + ": " + said["error"].get<std::string>());
+  if (said.contains("error")) {
+    throw CannotAsk("as " + who, said.value("errno", 0), said["error"].get<std::string>());
+  }
   if (said.contains("refused")) throw UnexpectedAnswer();
   std::vector<Outcome> outcomes;
   for (const auto& fields : said["outcomes"]) {

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 #include "harness/deadline.h"
@@ -81,7 +83,11 @@ Outcome Program::Answer() {
   line.pop_back();
   const std::string refusal = "errno ";
   if (line.starts_with(refusal)) {
-    return Journal::Get().Answered(Outcome{step, std::stoi(line.substr(refusal.size())), ""});
+    int error = 0;
+    const char* const end = line.data() + line.size();
+    const auto read_to = std::from_chars(line.data() + refusal.size(), end, error);
+    if (read_to.ec != std::errc() || read_to.ptr != end || error <= 0) throw CannotAsk(name_ + " answered: " + line);
+    return Journal::Get().Answered(Outcome{step, error, ""});
   }
   return Journal::Get().Answered(Outcome{step, 0, line});
 }

@@ -2,6 +2,7 @@
 
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -11,6 +12,7 @@
 #include <netlink/route/route.h>
 #include <poll.h>
 
+#include <cerrno>
 #include <chrono>
 #include <memory>
 
@@ -33,9 +35,25 @@ using Address = std::unique_ptr<rtnl_addr, Freer<rtnl_addr_put>>;
 using Prefix = std::unique_ptr<nl_addr, Freer<nl_addr_put>>;
 using Route = std::unique_ptr<rtnl_route, Freer<rtnl_route_put>>;
 
-// libnl numbers its errors itself (-NLE_*); its own words are the clearest.
+// libnl numbers its errors itself (-NLE_*): the errno of those that refuse, 0 of the rest.  nl_syserr2nlerr()
+int ErrnoOf(int error) {
+  switch (-error) {
+    case NLE_PERM:
+      return EPERM;
+    case NLE_NOACCESS:
+      return EACCES;
+    case NLE_OPNOTSUPP:
+      return EOPNOTSUPP;
+    case NLE_AF_NOSUPPORT:
+      return EAFNOSUPPORT;
+    default:
+      return 0;
+  }
+}
+
+// libnl's own words are the clearest.
 void Check(int error, const std::string& action) {
-  if (error < 0) throw CannotAsk(action + ": " + nl_geterror(error));
+  if (error < 0) throw CannotAsk(action, ErrnoOf(error), nl_geterror(error));
 }
 
 NetlinkSocket Rtnetlink() {

@@ -3,12 +3,13 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
+#include <initializer_list>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -22,6 +23,10 @@ namespace portshare {
 namespace {
 
 std::string trouble;
+
+// What says that there is none here: not built in; user.max_*_namespaces, before and since Linux 4.9; no /proc or none
+// of its files; no rtnetlink for lo.
+constexpr std::initializer_list<int> kNoNamespace = {EINVAL, EUSERS, ENOSPC, ENOENT, EAFNOSUPPORT};
 
 struct Range {
   std::string start;
@@ -45,19 +50,34 @@ std::optional<Range> SubordinateRange(const char* file) {
   return std::nullopt;
 }
 
-bool RunsWell(const std::vector<std::string>& words) {
+// How the mapping of ranges ended, as an exit code; newuidmap(1) itself ends with one of the first two.
+enum Mapping { kMapped = 0, kNotMapped = 1, kShortage = 100, kLate = 101 };
+
+// What each step of it may take: all of them ask the name service, which may never answer.
+constexpr unsigned kMappingSeconds = 5;
+
+int Await(pid_t child) {
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  return WTERMSIG(status) == SIGALRM ? kLate : kShortage;
+}
+
+int Run(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  posix_spawn_file_actions_t quiet;
-  posix_spawn_file_actions_init(&quiet);
-  posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  const int failed = posix_spawnp(&child, arguments[0], &quiet, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&quiet);
-  int status = 0;
-  return failed == 0 && waitpid(child, &status, 0) == child && status == 0;
+  const pid_t child = fork();
+  if (child < 0) return kShortage;
+  if (child == 0) {
+    alarm(kMappingSeconds);  // execve(2) keeps it
+    const Descriptor quiet(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    dup2(quiet.number(), STDERR_FILENO);
+    execvp(arguments[0], arguments.data());
+    _exit(errno == ENOENT || errno == EACCES ? kNotMapped : kShortage);
+  }
+  return Await(child);
 }
 
 bool WriteFile(const char* path, const std::string& text) {
@@ -67,13 +87,16 @@ bool WriteFile(const char* path, const std::string& text) {
 }
 
 // Maps this user to 0 and its subordinate range from 1 on, for `process`; newuidmap(1) must run outside the namespace.
-bool MapRanges(pid_t process) {
+int MapRanges(pid_t process) {
+  alarm(kMappingSeconds);
   const auto uids = SubordinateRange("/etc/subuid");
   const auto gids = SubordinateRange("/etc/subgid");
-  if (!uids || !gids) return false;
+  alarm(0);
+  if (!uids || !gids) return kNotMapped;
   const std::string pid = std::to_string(process);
-  return RunsWell({"newuidmap", pid, "0", std::to_string(getuid()), "1", "1", uids->start, uids->count}) &&
-         RunsWell({"newgidmap", pid, "0", std::to_string(getgid()), "1", "1", gids->start, gids->count});
+  const int mapped = Run({"newuidmap", pid, "0", std::to_string(getuid()), "1", "1", uids->start, uids->count});
+  if (mapped != kMapped) return mapped;
+  return Run({"newgidmap", pid, "0", std::to_string(getgid()), "1", "1", gids->start, gids->count});
 }
 
 // unshare(2) of user and network namespace, with a child left outside that maps the ranges once the namespace exists.
@@ -89,26 +112,29 @@ Privilege EnterUserNamespace() {
   if (mapper < 0) throw CannotAsk("fork", errno);
   if (mapper == 0) {
     write_end.Close();
+    std::signal(SIGALRM, SIG_DFL);
     char byte = 0;
-    _exit(read(read_end.number(), &byte, 1) == 1 && MapRanges(self) ? 0 : 1);
+    _exit(read(read_end.number(), &byte, 1) == 1 ? MapRanges(self) : kNotMapped);
   }
   // The network comes along: setns(2) back to one that the user namespace does not own would be refused.
   const int failed = unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 ? errno : 0;
   // Unheard, the mapper meets the end of file and maps nothing.
   const bool heard = failed == 0 && write(write_end.number(), "x", 1) == 1;
   write_end.Close();
-  int status = 0;
-  waitpid(mapper, &status, 0);
+  const int mapped = Await(mapper);
   if (failed != 0) {
+    DemandRefusal(CannotAsk("unshare(CLONE_NEWUSER | CLONE_NEWNET)", failed), kNoNamespace);
     trouble = "this user may make neither a network nor a user namespace (" + ErrnoName(failed) + ")";
     return Privilege::kNone;
   }
-  if (heard && status == 0) return Privilege::kSubuidRanges;
+  if (heard && mapped == kMapped) return Privilege::kSubuidRanges;
+  if (mapped == kShortage) throw CannotAsk("newuidmap or newgidmap could not be started, or died");
+  if (mapped == kLate) trouble = "the ranges were not mapped in " + std::to_string(kMappingSeconds) + " s";
   if (WriteFile("/proc/self/setgroups", "deny") && WriteFile("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1") &&
       WriteFile("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1")) {
     return Privilege::kOneUid;
   }
-  trouble = "a user namespace was made, but nothing may be done in it";
+  trouble = "a user namespace was made, but nothing may be done in it" + (trouble.empty() ? "" : ": " + trouble);
   return Privilege::kNone;
 }
 
@@ -117,21 +143,34 @@ bool MayMakeNetwork() {
   try {
     const PrivateNetwork scratch;
     return true;
-  } catch (const CannotAsk&) {
+  } catch (const CannotAsk& reason) {
+    DemandRefusal(reason, kNoNamespace);
     return false;
   }
+}
+
+Privilege BecomeRoot() {
+  if (MayMakeNetwork()) return Privilege::kRoot;
+  const Privilege entered = EnterUserNamespace();
+  if (entered == Privilege::kNone || MayMakeNetwork()) return entered;
+  trouble = "a user namespace was made, but no network namespace in it";
+  return Privilege::kNone;
 }
 
 }  // namespace
 
 Privilege BecomeNamespaceRoot() {
+  // A user namespace that a shortage left half-made must not pass for root's own at the next call.
+  static std::optional<CannotAsk> shortage;
   static const Privilege privilege = [] {
-    if (MayMakeNetwork()) return Privilege::kRoot;
-    const Privilege entered = EnterUserNamespace();
-    if (entered == Privilege::kNone || MayMakeNetwork()) return entered;
-    trouble = "a user namespace was made, but no network namespace in it";
-    return Privilege::kNone;
+    try {
+      return BecomeRoot();
+    } catch (const CannotAsk& reason) {
+      shortage = reason;
+      return Privilege::kNone;
+    }
   }();
+  if (shortage) throw CannotAsk(*shortage);
   return privilege;
 }
 

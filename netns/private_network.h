@@ -16,13 +16,13 @@ enum class Privilege {
 };
 
 // Makes the process root of a user namespace unless it can make network namespaces already.  Called once, before any
-// thread; later calls return the first answer.
+// thread; later calls give the first answer again.  Throws CannotAsk.
 Privilege BecomeNamespaceRoot();
 
 // "root", "subuid_ranges", "one_uid" or "none".
 std::string PrivilegeName(Privilege privilege);
 
-// What stood in the way; empty unless the privilege is kNone.
+// What stood in the way: never empty for kNone, and told for kOneUid where ranges should have been mapped.
 const std::string& PrivilegeTrouble();
 
 // A new network namespace, entered by the calling thread, with lo up; the namespace before it is entered again at the

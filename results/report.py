@@ -1,8 +1,9 @@
 """A run in words, for a terminal or a CI log: the table by topic, skips, known deviations, failures, the last line."""
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from results.claims import Claim, Listing
 from results.discrepancies import discrepancies, seen
@@ -13,6 +14,8 @@ from results.verdict import judge
 
 # ctest's words for exit codes, in ours.
 _WORDS = {"Completed": "exit code 0", "Passed": "exit code 0", "Failed": "a failing exit code"}
+# Options, each with a value, that say how a case is asked.
+_HOW_WITH_VALUE = ("--timeout", "--program", "--build-dir")
 _IDS_SHOWN = 5
 _WIDTH = 80
 
@@ -63,8 +66,7 @@ def failures(run: Run, claims: Listing, style: Style) -> str:
 
     What ^C left unasked is not among them.
     """
-    kernel = "" if run.target.name == "here" else f"--kernel {run.target.name} "
-    return "\n".join(_failure(case, run, claims, kernel, style) for case in run.answered() if case.failed)
+    return "\n".join(_failure(case, run, claims, style) for case in run.answered() if case.failed)
 
 
 def discrepant(run: Run, style: Style) -> str:
@@ -79,7 +81,19 @@ def discrepant(run: Run, style: Style) -> str:
     return "\n".join(blocks)
 
 
-def _failure(case: CaseResult, run: Run, listing: Listing, kernel: str, style: Style) -> str:
+def _how(run: Run) -> Iterator[str]:
+    """The words of its command that say how and whom it asked, not what."""
+    if run.target.name != "here":
+        yield from ("--kernel", run.target.name)
+    words = iter(run.command)
+    for word in words:
+        if word in _HOW_WITH_VALUE:
+            yield from (word, next(words, ""))
+        elif word == "--in-one-process" or word.partition("=")[0] in _HOW_WITH_VALUE:
+            yield word
+
+
+def _failure(case: CaseResult, run: Run, listing: Listing, style: Style) -> str:
     lines = [paint(f"{case.status.upper()} {case.id}", "red", style)]
     for claim_id in case.claims:
         claim = listing.claim(claim_id)
@@ -96,8 +110,8 @@ def _failure(case: CaseResult, run: Run, listing: Listing, kernel: str, style: S
         lines += indented(failure.message, 4)
     if case.output:
         lines += ["  the end of its output"] + [f"    | {line}".rstrip() for line in printable(case.output).split("\n")]
-    repeat = f"--repeat {len(case.attempts)} " if case.status == "flaky" else ""
-    lines.append(f"  again   ./run_all.sh {kernel}{repeat}{case.id}")
+    repeat = ["--repeat", str(len(case.attempts))] if case.status == "flaky" else []
+    lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *_how(run), *repeat, case.id]))}")
     return "\n".join(lines) + "\n"
 
 

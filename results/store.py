@@ -79,16 +79,26 @@ def _parse(path: Path, content: bytes) -> Run:
         raise UnreadableRun(f"{path}: not a run of portshare ({error}): name another file, or {_AGAIN}") from None
 
 
-def latest(folder: Path) -> Path | None:
-    """The folder of the newest run below `folder` (run ids begin with their UTC time), None if there is none.
+def newest(folder: Path) -> list[Path]:
+    """The folders of the runs below `folder`, the newest first: by the second of their start, then as they were saved.
 
     Raises UnreadableRun where the folder cannot be listed.
     """
     try:
         # A link (the driver keeps one named latest) would sort by its own name, not by its run's time.
-        runs = sorted(path for path in folder.iterdir() if not path.is_symlink() and os.path.exists(path / NAME))
+        runs = [path for path in folder.iterdir() if not path.is_symlink() and os.path.exists(path / NAME)]
+        return sorted(runs, key=_age, reverse=True)
     except FileNotFoundError:
-        return None
+        return []
     except OSError as error:
         raise UnreadableRun(f"{folder}: {error.strerror}: name a {NAME}, or read it as its owner") from None
-    return runs[-1] if runs else None
+
+
+def _age(run: Path) -> tuple[str, int]:
+    """A run id is its UTC time and a pid, which says nothing of the order."""
+    return run.name.partition("-")[0], (run / NAME).stat().st_mtime_ns
+
+
+def latest(folder: Path) -> Path | None:
+    """The first of newest(), None if there is none."""
+    return next(iter(newest(folder)), None)

@@ -1,12 +1,20 @@
-"""What a run comes to: counts, an exit code, and the reasons for it."""
+"""What a run comes to: counts, an exit code of run_all.sh, and the reasons for it."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from results.discrepancies import discrepancies
 from results.run import EXPECTED, STATUSES, Run, tally
 
-AS_EXPECTED, UNEXPECTED, CANNOT_ASK, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 2, 3, 4
+
+class Exit(IntEnum):
+    EXPECTED = 0
+    UNEXPECTED_ANSWER = 1
+    CANNOT_RUN = 2  # usage, build or infrastructure
+    NOTHING_SELECTED = 3
+    EVERYTHING_SKIPPED = 4
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -15,7 +23,7 @@ class Verdict:
 
     `not_as_listed` counts where the run contradicts its list of known deviations.
     """
-    exit_code: int
+    exit_code: Exit
     passed: int
     failed: int
     skipped: int
@@ -26,7 +34,7 @@ class Verdict:
 
 
 def judge(run: Run) -> Verdict:
-    """The verdict of a run. Exit code 130 is not given here: who is interrupted knows it without the run."""
+    """The verdict of a run. Never INTERRUPTED: who is interrupted knows it without the run."""
     by_status: dict[str, int] = {status: 0 for status in STATUSES}
     for case in run.cases:
         by_status[case.status] += 1
@@ -41,15 +49,15 @@ def judge(run: Run) -> Verdict:
     if run.events_unreadable:
         reasons.append(f"unreadable lines in the event stream: {run.events_unreadable}")
     reasons += [f"known deviation {found.cause}: {found.why}" for found in not_as_listed]
-    exit_code = AS_EXPECTED
+    exit_code = Exit.EXPECTED
     if not run.cases:
-        exit_code = NOTHING_SELECTED
+        exit_code = Exit.NOTHING_SELECTED
         reasons.append("nothing was selected")
     elif not_as_listed:
-        exit_code = UNEXPECTED
+        exit_code = Exit.UNEXPECTED_ANSWER
     elif failed or unasked:
-        exit_code = CANNOT_ASK if failed + unasked == by_status["error"] else UNEXPECTED
+        exit_code = Exit.CANNOT_RUN if failed + unasked == by_status["error"] else Exit.UNEXPECTED_ANSWER
     elif not passed and not known:
-        exit_code = ALL_SKIPPED
+        exit_code = Exit.EVERYTHING_SKIPPED
         reasons.append("every case was skipped")
     return Verdict(exit_code, passed, failed, skipped, known, len(not_as_listed), by_status, reasons)

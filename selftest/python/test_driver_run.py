@@ -141,6 +141,31 @@ class Verdicts(FrontDoor):
         self.assert_ended(ended, 1, "0 passed, 1 failed, 0 skipped")
         self.assertTrue(told.endswith(ended.stdout))
 
+    def explain(self, case: str) -> subprocess.CompletedProcess[str]:
+        """Asked of the program that was made last."""
+        program = ["--program", self.folder / "program", "--results", self.results]
+        return subprocess.run([ROOT / "run_all.sh", "explain", case, *program], text=True, capture_output=True)
+
+    def test_a_case_that_the_last_run_left_out_is_explained_by_the_run_before(self) -> None:
+        self.ask("passes fails")
+        before = self.run_json()["id"]
+        self.ask("passes fails", "topic.passes")
+        ended = self.explain("topic.fails")
+        self.assert_ended(ended, 0)
+        self.assertIn(f"fail, in run {before}\n", ended.stdout)
+        self.assertEqual(ended.stderr, "")
+
+    def test_runs_that_cannot_be_read_are_left_out_in_one_line(self) -> None:
+        for _ in range(3):
+            self.ask("passes")
+        for path in self.results.glob("*/run.json"):
+            path.write_text("{}")
+        self.ask("passes fails", "topic.passes")
+        ended = self.explain("topic.fails")
+        self.assert_ended(ended, 0)
+        self.assertIn("in none of the last runs", ended.stdout)
+        self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
+
     def test_no_color_in_a_pipe_unless_always(self) -> None:
         self.assertNotIn("\x1b", self.ask("passes").stdout)
         self.assertIn("\x1b[", self.ask("passes", "--color", "always").stdout)

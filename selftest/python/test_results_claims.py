@@ -4,12 +4,13 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from results.claims import Listing, UnknownId, explain, gaps, table
 from results.decode import Malformed
+from results.run import Run
 from results.text import Style
 from selftest.python import results_sample as sample
 
@@ -47,22 +48,59 @@ class Explain(Claims):
                              "row": "TCP-RA-004", "case": "reuseport_owner.child"}.items():
             with self.subTest(name):
                 sample.same_as_golden(self, f"explain_{name}.txt",
-                                      explain(wanted, self.listing, self.documents, self.run_))
+                                      explain(wanted, self.listing, self.documents, [self.run_]))
 
     def test_without_a_run_it_says_nothing_of_answers(self) -> None:
-        text = explain(sample.LISTENING, self.listing, self.documents, None)
+        text = explain(sample.LISTENING, self.listing, self.documents, [])
         self.assertIn("tcp_reuseaddr.kept_by_time_wait", text)
         self.assertNotIn("flaky", text)
         self.assertNotIn("asked", text)
 
     def test_a_case_that_was_not_asked_in_that_run(self) -> None:
         run = dataclasses.replace(self.run_, cases=())
-        self.assertIn("not in that run", explain(sample.LISTENING, self.listing, self.documents, run))
+        self.assertIn("in none of the last runs", explain(sample.LISTENING, self.listing, self.documents, [run]))
+
+    def told_after(self, *later: dict[str, Any]) -> str:
+        """What is told of a case that the sample skipped, when these runs came after it."""
+        runs = [dataclasses.replace(self.run_, id=f"later-{number}", **change) for number, change in enumerate(later)]
+        text = explain("vrf.is_part_of_the_key", self.listing, self.documents, iter([*reversed(runs), self.run_]))
+        return text[text.index("  answer"):]
+
+    def test_the_answer_of_an_older_run_names_it(self) -> None:
+        filtered = {"cases": self.run_.cases[:2]}
+        self.assertIn(f"skip (no_vrf), in run {self.run_.id}\n", self.told_after(filtered))
+        self.assertIn("run later-0\n", self.told_after(filtered))
+        self.assertIn(f"skip (no_vrf), in run {self.run_.id}\n", self.told_after(filtered, filtered))
+
+    def test_the_newest_answer_counts(self) -> None:
+        passed = [dataclasses.replace(case, status="pass", skip=None) for case in self.run_.cases]
+        self.assertIn("  answer     pass\n", self.told_after({"cases": passed}))
+        self.assertIn("  answer     pass, in run later-0\n", self.told_after({"cases": passed}, {"cases": ()}))
+
+    def test_what_was_cut_off_is_no_answer(self) -> None:
+        cut = [dataclasses.replace(case, status="missing", skip=None) for case in self.run_.cases]
+        self.assertIn(f"skip (no_vrf), in run {self.run_.id}\n", self.told_after({"cases": cut, "interrupted": True}))
+
+    def test_an_emulated_kernel_answers_for_no_other(self) -> None:
+        old = dataclasses.replace(sample.TARGET, name="emulated-3.8", emulates="3.8")
+        passed = [dataclasses.replace(case, status="pass", skip=None) for case in self.run_.cases]
+        self.assertEqual(self.told_after({"target": old, "cases": passed}), self.told_after())
+
+    def test_nor_does_the_kernel_before_this_one(self) -> None:
+        new = dataclasses.replace(sample.TARGET, release="7.3.0")
+        self.assertIn("in none of the last runs", self.told_after({"target": new, "cases": ()}))
+        self.assertIn(f"in run {self.run_.id}", self.told_after({"target": new, "cases": ()}, {"cases": ()}))
+
+    def test_no_more_runs_are_read_than_it_takes(self) -> None:
+        def runs() -> Iterator[Run]:
+            yield self.run_
+            self.fail("the second run was read")
+        self.assertIn("flaky", explain(sample.LISTENING, self.listing, self.documents, runs()))
 
     def test_a_case_named_as_its_claim_is_told_with_it(self) -> None:
         case = dataclasses.replace(self.listing.cases[0], id=sample.LISTENING)
         listing = dataclasses.replace(self.listing, cases=(*self.listing.cases, case))
-        text = explain(sample.LISTENING, listing, self.documents, None)
+        text = explain(sample.LISTENING, listing, self.documents, [])
         self.assertIn("  kernels", text)
         self.assertIn("  test", text)
 
@@ -71,7 +109,7 @@ class Explain(Claims):
                                 "TCP-RA-04": "TCP-RA-004", "nobody": "tcp_reuseaddr.shares_while_nobody_listens",
                                 "zzz": "run_all.sh claims"}.items():
             with self.subTest(wanted), self.assertRaises(UnknownId) as caught:
-                explain(wanted, self.listing, self.documents, None)
+                explain(wanted, self.listing, self.documents, [])
             self.assertIn(nearest, str(caught.exception))
             self.assertNotIn("\n", str(caught.exception))
 

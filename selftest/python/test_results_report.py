@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import tempfile
 import unittest
 from pathlib import Path
@@ -82,6 +83,18 @@ class Failures(Report):
     def test_the_command_to_ask_again_names_the_kernel(self) -> None:
         old = dataclasses.replace(self.run_, target=dataclasses.replace(sample.TARGET, name="emulated-3.8"))
         self.assertIn("./run_all.sh --kernel emulated-3.8 fate.error\n", report.failures(old, sample.listing(), LOG))
+
+    def test_the_command_to_ask_again_keeps_how_it_was_asked(self) -> None:
+        for command, again in {
+            "--timeout 3 -v 'fate.*'": "--timeout 3 fate.error",
+            "--in-one-process --program=./mine --jobs 2 --junit j.xml": "--in-one-process --program=./mine fate.error",
+            "--build-dir 'my build' --timeout=3": "--build-dir 'my build' --timeout=3 fate.error",
+            "--kernel here --shuffle=7 --label tcp --results r --color never": "fate.error",
+        }.items():
+            with self.subTest(command):
+                run = dataclasses.replace(self.run_, command=tuple(shlex.split(command)))
+                text = report.failures(run, sample.listing(), LOG)
+                self.assertIn(f"  again   ./run_all.sh {again}\n", text)
 
     def test_no_output_steers_the_terminal(self) -> None:
         for style in (LOG, TERMINAL):

@@ -205,6 +205,16 @@ class Latest(Store):
         (self.folder / "latest").symlink_to("20251231T235959Z-7")
         self.assertEqual(store.latest(self.folder), self.folder / "20261123T000000Z-1")
 
+    def test_runs_of_one_second_are_as_old_as_their_files(self) -> None:
+        second = "20261122T141500Z"
+        saved = [store.save(self.run_, self.folder / f"{second}-{pid}") for pid in (1000, 999, 10000, 2)]
+        for age, path in enumerate(saved):  # saved in one tick of the clock, they might be of one age
+            os.utime(path, ns=(age, age))
+        store.save(self.run_, self.folder / "20261122T141459Z-1")
+        self.assertEqual([path.name.partition("-")[2] for path in store.newest(self.folder)],
+                         ["2", "10000", "999", "1000", "1"])
+        self.assertEqual(store.latest(self.folder), self.folder / f"{second}-2")
+
 
 if __name__ == "__main__":
     unittest.main()

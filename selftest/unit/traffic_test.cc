@@ -109,6 +109,18 @@ TEST_F(TrafficTest, HearsAProgram) {
   EXPECT_EQ(shell.Answer().Got(), "ETIMEDOUT");
 }
 
+TEST_F(TrafficTest, CannotAskAProgramThatNamesNoErrno) {
+  for (const char* said :
+       {"errno ", "errno EADDRINUSE", "errno 98 or so", "errno 0", "errno -1", "errno 99999999999"}) {
+    Program odd("odd", {"/bin/echo", said});
+    try {
+      ADD_FAILURE() << said << " became " << odd.Answer().Got();
+    } catch (const CannotAsk& reason) {
+      EXPECT_EQ(reason.what(), "odd answered: " + std::string(said));
+    }
+  }
+}
+
 TEST_F(TrafficTest, CannotAskAProgramThatEndedOrNeverWas) {
   Program brief("brief", {"/bin/sh", "-c", "exit 3"});
   EXPECT_THROW(brief.Answer(), CannotAsk);
