@@ -9,4 +9,12 @@ std::string ErrnoName(int error) {
   return name != nullptr ? name : "errno " + std::to_string(error);
 }
 
+std::optional<int> ErrnoNumber(const std::string& name) {
+  for (int error = 1; error <= kMostErrno; ++error) {
+    const char* known = strerrorname_np(error);
+    if (known != nullptr && name == known) return error;
+  }
+  return {};
+}
+
 }  // namespace portshare
