@@ -1,5 +1,6 @@
 // Who may bind a port when IPv4 and IPv6 sockets want it together?
 #include "harness/case.h"
+#include "harness/explore/epochs.h"
 #include "harness/matchers.h"
 #include "harness/peer.h"
 #include "harness/socket.h"
@@ -152,19 +153,25 @@ MATRIX(DualStack, MappedAddressIsTheIpv4Address, Pair, kMappedIsIpv4,
 
 CLAIM({.id = "dual_stack.mapped_wildcard_holds_mapped_addresses",
        .says = "::ffff:0.0.0.0 holds its port on every IPv4-mapped address that asks for it later.",
-       .kernels = "all but 6.1.170 and 6.1.180, where TCP misses the conflict",
+       .kernels = "all but 6.1.170 to 6.1.192, where TCP misses the conflict",
        .rows = {"DS-009", "DS-010"},
        .sources = {Kernel("inet_rcv_saddr_equal(), inet_bind2_bucket_match_addr_any()")}});
 
-const std::vector<Pair> kMappedWildcardHoldsMapped = InBothTransports([](const std::string& prefix, Transport make) {
-  return std::vector<Pair>{{prefix + "mapped_wildcard_then_mapped_address", make(MappedAny()), make(MappedLoopback())}};
-});
+CASE(DualStack, MappedUdpWildcardHoldsMappedAddresses, Witnesses("dual_stack.mapped_wildcard_holds_mapped_addresses"),
+     Needs(needs::kIpv6), Labels("udp", "ipv6")) {
+  const Socket holder = Udp(MappedAny()).Bound(port());
 
-MATRIX(DualStack, MappedWildcardHoldsMappedAddresses, Pair, kMappedWildcardHoldsMapped,
-       Witnesses("dual_stack.mapped_wildcard_holds_mapped_addresses"), Needs(needs::kIpv6), Labels("ipv6")) {
-  const Socket holder = row.holder.Bound(port());
+  EXPECT_THAT(Udp(MappedLoopback()).Bind(port()), FailsWith(EADDRINUSE));
+}
 
-  EXPECT_THAT(row.newcomer.Bind(port()), FailsWith(EADDRINUSE));
+CASE(DualStack, MappedTcpWildcardHoldsMappedAddresses, Witnesses("dual_stack.mapped_wildcard_holds_mapped_addresses"),
+     Needs(needs::kIpv6), Follows("mapped_wildcard_missed"), Labels("tcp", "ipv6")) {
+  const int wanted = CurrentEpoch().mapped_wildcard_missed ? 0 : EADDRINUSE;
+  Socket holder = Tcp(MappedAny()).Bound(port());
+
+  EXPECT_THAT(Tcp(MappedLoopback(2)).Bind(port()), AnswersWith(wanted));
+  EXPECT_THAT(holder.Listen(), Succeeds());
+  EXPECT_THAT(Tcp(MappedLoopback(3)).ReuseAddr().Bind(port()), AnswersWith(wanted));
 }
 
 CLAIM({.id = "dual_stack.v6only_binds_no_mapped_address",

@@ -2,6 +2,7 @@
 #include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/emulate.h"
+#include "harness/explore/epochs.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
 
@@ -49,6 +50,17 @@ MATRIX(MinimumVersion, AnOlderKernelRefusesToReadPortSharing, ProtocolRow, kProt
   const Answers answers = OnLinux38([this] { return Answers{row.spec.Made().Get(so::kReusePort)}; });
 
   EXPECT_THAT(answers.at(0), FailsWith(ENOPROTOOPT));
+}
+
+// Runs on every kernel: UDP answers as the probe, which asks TCP, was answered.
+CASE(MinimumVersion, UdpKnowsPortSharingWhereTcpDoes,
+     Witnesses("version.reuseport_answers", "version.reuseport_unknown_before_3_9"), Follows("reuseport"),
+     Labels("udp")) {
+  const int wanted = CurrentEpoch().reuseport ? 0 : ENOPROTOOPT;
+  Socket socket = Udp(Loopback4()).Made();
+
+  EXPECT_THAT(socket.Get(so::kReusePort), AnswersWith(wanted));
+  EXPECT_THAT(socket.Set(so::kReusePort), AnswersWith(wanted));
 }
 
 CLAIM({.id = "version.reuseaddr_is_older",

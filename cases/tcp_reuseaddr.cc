@@ -174,25 +174,5 @@ CASE(TcpReuseaddr, BothFlagsOfAnotherOwnerDoNotJoinAListener,
   EXPECT_THAT(Tcp(Any4()).Asking(Sharing::kBoth).OwnedBy(Bob()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
-// Three sockets show what no two of them do: the pair rule refuses the third, which shares no flag with the holder.
-CLAIM(
-    {.id = "tcp.reuseaddr.bridged_by_both_flags",
-     .says = "Beside a holder with SO_REUSEADDR that does not listen yet, another owner's socket with both flags lets "
-             "in a third with SO_REUSEPORT alone, which then listens and locks out the holder.",
-     .kernels = "all that were asked (5.10 to 7.3-rc7); an anomaly of the bind bucket's cache",
-     .rows = {"FLG-002"},
-     .sources = {Kernel("sk_reuseport_match()")}});
-
-CASE(TcpReuseaddr, BothFlagsBridgeToPortReuseBeforeTheHolderListens, Witnesses("tcp.reuseaddr.bridged_by_both_flags"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
-  Socket holder = Tcp(Any4()).ReuseAddr().Bound(port());
-  const Socket bridge = Tcp(Any4()).Asking(Sharing::kBoth).OwnedBy(Bob()).Bound(port());
-  Socket third = Tcp(Any4()).ReusePort().OwnedBy(Bob()).Made();
-
-  EXPECT_THAT(third.Bind(port()), Succeeds());
-  EXPECT_THAT(holder.Listen(), FailsWith(EADDRINUSE));
-  EXPECT_THAT(third.Listen(), Succeeds());
-}
-
 }  // namespace
 }  // namespace portshare

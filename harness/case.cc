@@ -59,6 +59,7 @@ CaseFacts Merged(const std::vector<CaseFacts>& facts) {
     Append(all.claims, some.claims);
     Append(all.needs, some.needs);
     Append(all.labels, some.labels);
+    Append(all.epochs, some.epochs);
   }
   return all;
 }

@@ -20,6 +20,7 @@ struct CaseFacts {
   std::vector<std::string> claims = {};
   std::vector<const Need*> needs = {};
   std::vector<std::string> labels = {};
+  std::vector<std::string> epochs = {};
 };
 
 // The claims, by id.
@@ -36,6 +37,13 @@ CaseFacts Needs(const Wanted&... wanted) {
 template <typename... Words>
 CaseFacts Labels(const Words&... words) {
   return {.labels = {words...}};
+}
+
+// The case's answer follows these epochs of the kernel, by name (model/epoch.h): their probe and the case agree, or one
+// of them is wrong.
+template <typename... Names>
+CaseFacts Follows(const Names&... names) {
+  return {.epochs = {names...}};
 }
 
 struct CaseRecord {

@@ -6,6 +6,7 @@
 
 #include "harness/case.h"
 #include "harness/need.h"
+#include "model/epoch.h"
 #include "netns/private_network.h"
 
 namespace portshare {
@@ -44,7 +45,8 @@ Json CaseJson(const CaseRecord& record) {
           {"line", record.line},
           {"claims", record.facts.claims},
           {"needs", needs},
-          {"labels", record.facts.labels}};
+          {"labels", record.facts.labels},
+          {"epochs", record.facts.epochs}};
 }
 
 }  // namespace
@@ -54,10 +56,14 @@ std::string ClaimsAsJson() {
   for (const Claim& claim : Claims()) claims.push_back(ClaimJson(claim));
   Json cases = Json::array();
   for (const CaseRecord& record : Cases()) cases.push_back(CaseJson(record));
-  return Json{{"schema", 1}, {"claims", claims}, {"cases", cases}}.dump(1);
+  Json epochs = Json::array();
+  for (const model::EpochText& epoch : model::kEpochs) {
+    epochs.push_back({{"name", epoch.name}, {"says", epoch.says}, {"source", epoch.source}});
+  }
+  return Json{{"schema", 1}, {"claims", claims}, {"cases", cases}, {"epochs", epochs}}.dump(1);
 }
 
-std::string FactsAsJson() {
+std::string FactsAsJson(const std::vector<EpochFact>& epochs) {
   const Privilege privilege = BecomeNamespaceRoot();
   std::optional<PrivateNetwork> network;
   if (privilege != Privilege::kNone) network.emplace();
@@ -71,7 +77,9 @@ std::string FactsAsJson() {
                      {"text", missing.value_or("")},
                      {"fix", missing ? need->fix : ""}});
   }
-  return Json{{"schema", 1}, {"privilege", PrivilegeName(privilege)}, {"needs", needs}}.dump(1);
+  Json values = Json::object();
+  for (const EpochFact& epoch : epochs) values[epoch.name] = epoch.holds ? Json(*epoch.holds) : Json(nullptr);
+  return Json{{"schema", 1}, {"privilege", PrivilegeName(privilege)}, {"needs", needs}, {"epochs", values}}.dump(1);
 }
 
 }  // namespace portshare

@@ -1,14 +1,22 @@
 // What the program can tell about itself, as JSON for the driver.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace portshare {
 
 // Claims and cases.  results/claims.schema.json
 std::string ClaimsAsJson();
 
-// What this user and kernel lack: every need with its reason and its fix.
-std::string FactsAsJson();
+// One of model::kEpochs on this kernel; none where this user or kernel lacks what its probe needs.
+struct EpochFact {
+  std::string name;
+  std::optional<bool> holds;
+};
+
+// What this user and kernel lack, every need with its reason and its fix; and the kernel's epochs.
+std::string FactsAsJson(const std::vector<EpochFact>& epochs);
 
 }  // namespace portshare

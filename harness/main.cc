@@ -10,6 +10,7 @@
 #include "harness/deadline.h"
 #include "harness/emulate.h"
 #include "harness/event_log.h"
+#include "harness/explore/epochs.h"
 #include "harness/journal.h"
 #include "harness/listing.h"
 #include "netns/cannot_ask.h"
@@ -96,7 +97,7 @@ int Main(int argc, char** argv) {
   if (listing == "--claims") return Tell(ClaimsAsJson());
   if (listing == "--facts") {
     if (BecomeNamespaceRoot() != Privilege::kNone && emulate) EmulateLinux38();
-    return Tell(FactsAsJson());
+    return Tell(FactsAsJson(EpochFacts()));
   }
   testing::AddGlobalTestEnvironment(new Place(emulate));
   testing::UnitTest::GetInstance()->listeners().Append(new Witness);

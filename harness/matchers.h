@@ -43,6 +43,12 @@ inline auto FailsWith(int error) {
   return Wants(ErrnoName(error), [error](const Outcome& outcome) { return outcome.error == error; });
 }
 
+// 0 is success: AnswersWith(epoch ? 0 : EADDRINUSE).
+inline auto AnswersWith(int error) {
+  return Wants(error == 0 ? "ok" : ErrnoName(error),
+               [error](const Outcome& outcome) { return outcome.error == error; });
+}
+
 // The call succeeded and this is what it told: Is("LISTEN"), Is(1), Is("0/20").
 inline auto Is(const std::string& answer) {
   return Wants(answer, [answer](const Outcome& outcome) { return outcome.ok() && outcome.answer == answer; });

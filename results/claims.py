@@ -71,7 +71,8 @@ def _coverage(listing: Listing, documents: Documents, witnesses: Mapping[str, li
 
 def gaps(listing: Listing, documents: Documents) -> list[str]:
     """What is missing or contradictory between claims, cases and documents: one sentence each."""
-    return [*_ids(listing, documents), *_witnesses(listing), *_links(listing, documents), *_wording(documents)]
+    return [*_ids(listing, documents), *_witnesses(listing), *_epochs(listing), *_links(listing, documents),
+            *_wording(documents)]
 
 
 def _ids(listing: Listing, documents: Documents) -> Iterator[str]:
@@ -110,6 +111,14 @@ def _witnesses(listing: Listing) -> Iterator[str]:
                 yield f"case {case.id}: its claim {claim_id} does not exist"
             elif case.id not in claim_named.cases:
                 yield f"case {case.id}: its claim {claim_id} does not name it"
+
+
+def _epochs(listing: Listing) -> Iterator[str]:
+    followed = {name for case in listing.cases for name in case.epochs}
+    yield from (f"epoch {epoch.name}: no case follows it" for epoch in listing.epochs if epoch.name not in followed)
+    known = {epoch.name for epoch in listing.epochs}
+    for case in listing.cases:
+        yield from (f"case {case.id}: its epoch {name} does not exist" for name in case.epochs if name not in known)
 
 
 def _links(listing: Listing, documents: Documents) -> Iterator[str]:

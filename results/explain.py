@@ -121,8 +121,14 @@ def _case(case: Case, listing: Listing, answers: _Answers) -> list[str]:
             *_label("topic", [case.topic]),
             *_label("labels", [", ".join(case.labels)]),
             *_label("needs", [", ".join(case.needs)]),
+            *_label("epochs", [_epoch(name, listing) for name in case.epochs]),
             *_label("claims", [f"{name}: {claim.says if claim else 'does not exist'}" for name, claim in claims]),
             *_label("answer", [answers.of(case.id)])]
+
+
+def _epoch(name: str, listing: Listing) -> str:
+    says = next((epoch.says for epoch in listing.epochs if epoch.name == name), "does not exist")
+    return f"{name}: {says}"
 
 
 def _cases(case_ids: Iterable[str], listing: Listing, answers: _Answers) -> list[str]:

@@ -37,7 +37,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Case:
-    """`test` is the exact --gtest_filter of the case, `topic` the stem of its file."""
+    """`test` is the exact --gtest_filter of the case, `topic` the stem of its file.
+
+    `epochs` names the differences between kernels that its answer follows.
+    """
     id: str
     test: str
     topic: str
@@ -46,12 +49,22 @@ class Case:
     claims: tuple[str, ...]
     needs: tuple[str, ...]
     labels: tuple[str, ...]
+    epochs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A difference between kernels: `says` is what those do for which it is true."""
+    name: str
+    says: str
+    source: str
 
 
 @dataclass(frozen=True)
 class Listing:
     claims: tuple[Claim, ...]
     cases: tuple[Case, ...]
+    epochs: tuple[Epoch, ...] = ()
 
     @classmethod
     def from_json(cls, value: object) -> Listing:

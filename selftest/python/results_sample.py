@@ -42,6 +42,7 @@ sockets at the first wrong answer:
 LISTENING = "tcp.reuseaddr.refused_while_listening"
 OWNER = "tcp.reuseport.same_owner_only"
 FATE = "fixture.fate"
+EPOCH = "reuseport"
 
 
 class Script:
@@ -193,7 +194,8 @@ def claims() -> dict[str, Any]:
         "cases": [{"id": case.id, "test": "Fixture." + case.id.rpartition(".")[2].title().replace("_", ""),
                    "topic": case.topic, "file": f"cases/{case.topic}.cc", "line": lines[case.id],
                    "claims": list(case.claims), "needs": ["second_owner"] if "owner" in case.labels else [],
-                   "labels": list(case.labels)} for case in plan],
+                   "labels": list(case.labels), "epochs": [EPOCH] if "owner" in case.labels else []} for case in plan],
+        "epochs": [{"name": EPOCH, "says": "knows SO_REUSEPORT", "source": "commit c617f398edd4 (3.9)"}],
     }
 
 

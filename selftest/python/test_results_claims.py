@@ -145,6 +145,20 @@ class Gaps(Claims):
             with self.subTest(gap):
                 self.assertIn(gap, self.listed(change))
 
+    def test_between_epochs_and_cases(self) -> None:
+        case = "vrf.is_part_of_the_key"
+
+        def unfollowed(said: dict[str, Any]) -> None:
+            for listed in said["cases"]:
+                listed["epochs"] = []
+
+        for gap, change in {
+            f"case {case}: its epoch hint does not exist": lambda said: said["cases"][10].update(epochs=["hint"]),
+            f"epoch {sample.EPOCH}: no case follows it": unfollowed,
+        }.items():
+            with self.subTest(gap):
+                self.assertEqual(self.listed(change), [gap])
+
     def test_between_claims_and_documents(self) -> None:
         for gap, change in {
             f"claim {sample.OWNER}: its document claim ES-99 does not exist":

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import results
 from results import events
 from results.known import Deviation
-from results.listing import Case, Claim
+from results.listing import Case, Claim, Epoch
 from results.run import STATUSES, CaseResult, EndStatus, Run, Target
 from selftest.python import results_sample as sample
 
@@ -140,6 +140,8 @@ class Schemas(unittest.TestCase):
             "a claim in capitals": lambda said: said["claims"][0].update(id="Tcp.x"),
             "a document that is only hinted at": lambda said: said["claims"][0]["documents"][0].update(how="hinted"),
             "a case without a line": lambda said: said["cases"][0].pop("line"),
+            "an epoch in words": lambda said: said["cases"][0].update(epochs=["knows it"]),
+            "an epoch without a sentence": lambda said: said["epochs"][0].update(says=""),
             "a case twice": lambda said: said["claims"][0].update(cases=["a.b", "a.b"]),
         })
 
@@ -158,8 +160,8 @@ class SameWords(unittest.TestCase):
     def test_keys(self) -> None:
         run, listing = schema("run"), schema("claims")["$defs"]
         for kind, shape in {Run: run, Target: run["$defs"]["target"], Deviation: run["$defs"]["deviation"],
-                            CaseResult: run["$defs"]["case"],
-                            Claim: listing["claim"], Case: listing["case"]}.items():
+                            CaseResult: run["$defs"]["case"], Claim: listing["claim"], Case: listing["case"],
+                            Epoch: listing["epoch"]}.items():
             with self.subTest(kind.__name__):
                 self.assertEqual(set(shape["properties"]) - {"schema"}, {field.name for field in fields(kind)})
                 self.assertEqual(set(shape["required"]), set(shape["properties"]))

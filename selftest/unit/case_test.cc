@@ -11,6 +11,7 @@
 #include "harness/listing.h"
 #include "harness/program.h"
 #include "harness/socket.h"
+#include "model/epoch.h"
 #include "netns/cannot_ask.h"
 #include "selftest/unit/in_network.h"
 
@@ -80,6 +81,10 @@ TEST_F(InNetwork, NeverRunsAfterABrokenSetUp) {
   EXPECT_THAT(said, Not(HasSubstr("the body ran")));
 }
 
+CASE(CaseUnit, FollowsAnEpoch, Witnesses("unit.claim"), Follows("reuseport")) {
+  EXPECT_EQ(Tcp(Loopback4()).Bind(port()).Got(), "ok");
+}
+
 TEST(CaseRecord, HasAnIdInSnakeCase) {
   const CaseRecord* record = FindCase("CaseUnit.RunsInANetworkOfItsOwnA4TimesOver");
   ASSERT_NE(record, nullptr);
@@ -112,7 +117,7 @@ TEST(Listing, TellsTheClaimWithItsCases) {
   EXPECT_EQ((*claim)["rows"], nlohmann::json({"ROW-001"}));
   EXPECT_EQ((*claim)["sources"][0]["kind"], "man");
   EXPECT_EQ((*claim)["documents"][1]["how"], "truth");
-  EXPECT_EQ((*claim)["cases"].size(), 4U);
+  EXPECT_EQ((*claim)["cases"].size(), 5U);
 }
 
 TEST(Listing, TellsWhatACaseNeeds) {
@@ -126,9 +131,24 @@ TEST(Listing, TellsWhatACaseNeeds) {
 }
 
 TEST(Listing, TellsEveryNeed) {
-  const auto facts = nlohmann::json::parse(FactsAsJson());
+  const auto facts = nlohmann::json::parse(FactsAsJson({}));
   EXPECT_EQ(facts["needs"].size(), AllNeeds().size());
   EXPECT_EQ(facts["privilege"], PrivilegeName(BecomeNamespaceRoot()));
+}
+
+TEST(Listing, TellsWhatIsKnownOfAnEpoch) {
+  const auto facts = nlohmann::json::parse(FactsAsJson({{"one", true}, {"two", false}, {"three", std::nullopt}}));
+  EXPECT_EQ(facts["epochs"], nlohmann::json::parse(R"({"one": true, "two": false, "three": null})"));
+}
+
+TEST(Listing, TellsWhichEpochsACaseFollows) {
+  const auto listing = nlohmann::json::parse(ClaimsAsJson());
+  EXPECT_EQ(listing["epochs"].size(), model::kEpochs.size());
+  EXPECT_EQ(listing["epochs"][0]["name"], "reuseport");
+  for (const auto& record : listing["cases"]) {
+    const bool follows = record["test"] == "CaseUnit.FollowsAnEpoch";
+    EXPECT_EQ(record["epochs"], follows ? nlohmann::json({"reuseport"}) : nlohmann::json::array());
+  }
 }
 
 class GuardedCase : public Case {
