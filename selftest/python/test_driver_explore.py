@@ -39,7 +39,7 @@ class Swept(FrontDoor):
         folder.mkdir(exist_ok=True)
         for name, content in BUILD.items():
             (folder / name).write_text(content)
-        (folder / "portshare_cases").write_text(PROGRAM % (sys.executable, names.split()))
+        (folder / "portshare_cases").write_text(PROGRAM % (sys.executable, names.split(), self.facts))
         (folder / "portshare_cases").chmod(0o755)
         explorer_double.make(folder / "portshare_explore", self.explored.split())
         self.results = folder / "results"
