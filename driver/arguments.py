@@ -20,7 +20,8 @@ EXAMPLES = """\
 examples:
   ./run_all.sh                            every claim, asked of this kernel
   ./run_all.sh 'tcp_reuseaddr.*' -v       one topic, a line a case
-  ./run_all.sh --repeat 200 --shuffle     again and again, in new orders
+  ./run_all.sh 'udp_*' --repeat 200 --shuffle
+                                          again and again, in new orders
   ./run_all.sh explain ES-10              one claim: sources, cases, last answers
   sudo ./run_all.sh --install-deps        install what is missing, build and run
   ./run_all.sh --self-test                the project's own tests
@@ -123,8 +124,8 @@ def _parser(command: str) -> _Parser:
     if command not in EXPLORER_COMMANDS:
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
     if command != "sweep":
-        what = "explorer" if command in EXPLORER_COMMANDS else "case program"
-        add("--program", type=Path, metavar="FILE", help=f"a {what} to ask as it is; nothing is built")
+        what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
+        add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
     add("--install-deps", action="store_true", help="install missing packages first (as root)")
     add("-h", "--help", action="store_true", help="this text")
