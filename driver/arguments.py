@@ -12,18 +12,23 @@ from typing import NoReturn
 from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("run", "claims", "explain", "report")
+COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench")
+# Commands that ask the explorer alone.
+EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
 
 EXAMPLES = """\
 examples:
   ./run_all.sh                            every claim, asked of this kernel
   ./run_all.sh 'tcp_reuseaddr.*' -v       one topic, a line a case
-  ./run_all.sh --repeat 200 --shuffle     again and again, in new orders
+  ./run_all.sh 'udp_*' --repeat 200 --shuffle
+                                          again and again, in new orders
   ./run_all.sh explain ES-10              one claim: sources, cases, last answers
   sudo ./run_all.sh --install-deps        install what is missing, build and run
   ./run_all.sh --self-test                the project's own tests
+  ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
+                                          any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN]; each has --help.
+other commands: claims [--json], explain ID, report [RUN], reproduce, sweep, rules, bench; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -33,7 +38,7 @@ class Options:
     """The command line as values.  An option that a command does not take keeps its default."""
 
     command: str
-    words: list[str] = field(default_factory=list)  # globs, an id or a run, as the command has it
+    words: list[str] = field(default_factory=list)  # globs, an id, a run or a scenario, as the command has it
     help: str = ""  # the text asked for, "" when it was not
     build_dir: Path = ROOT / "build"
     program: Path | None = None
@@ -53,6 +58,9 @@ class Options:
     ktap: Path | None = None
     self_test: bool = False
     json: bool = False
+    deep: bool = False
+    output: Path | None = None
+    check: bool = False
     argv: list[str] = field(default_factory=list)
 
     @property
@@ -71,7 +79,10 @@ def parse(argv: list[str]) -> Options:
     given, unknown = parser.parse_known_args(rest)
     for word in unknown:
         option = word.partition("=")[0]
-        what = f"unknown option {option}{_nearest(option, parser.options())}" if option[:1] == "-" else f"one word too many: {word!r}"
+        if option[:1] == "-":
+            what = f"unknown option {option}{_nearest(option, parser.options())}"
+        else:
+            what = f"one word too many: {word!r}{', quote the scenario' if command in ('ask', 'reproduce') else ''}"
         raise Stop(f"{what}; see {parser.prog} --help")
     options = Options(command, argv=argv, **vars(given))
     _check(options)
@@ -88,7 +99,17 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(command: str) -> _Parser:
     prog = "./run_all.sh" if command == "run" else f"./run_all.sh {command}"
-    word = {"run": " [GLOB ...]", "claims": "", "explain": " ID", "report": " [RUN]"}[command]
+    add_own, word = {
+        "run": (_run, " [GLOB ...]"),
+        "claims": (_claims, ""),
+        "explain": (_explain, " ID"),
+        "report": (_report, " [RUN]"),
+        "ask": (_ask, " SCENARIO"),
+        "reproduce": (_reproduce, " SCENARIO"),
+        "sweep": (_sweep, ""),
+        "rules": (_rules, ""),
+        "bench": (_bench, ""),
+    }[command]
     parser = _Parser(
         prog=prog,
         usage=f"{prog} [OPTION ...]{word}",
@@ -97,11 +118,14 @@ def _parser(command: str) -> _Parser:
         argument_default=argparse.SUPPRESS,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=100),
     )
-    {"run": _run, "claims": _claims, "explain": _explain, "report": _report}[command](parser)
+    add_own(parser)
     add = parser.add_argument_group("everywhere").add_argument
     add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
-    add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    add("--program", type=Path, metavar="FILE", help="a case program to ask as it is; nothing is built")
+    if command not in EXPLORER_COMMANDS:
+        add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
+    if command != "sweep":
+        what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
+        add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
     add("--install-deps", action="store_true", help="install missing packages first (as root)")
     add("-h", "--help", action="store_true", help="this text")
@@ -146,6 +170,45 @@ def _report(parser: _Parser) -> None:
     parser.description = "Prints a stored run again."
     parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
                         help="its id, its folder or its run.json (the latest)")
+
+
+SCENARIO = """\
+SCENARIO is a file, - for standard input, or the steps themselves:
+  ./run_all.sh {} 'a: tcp 0.0.0.0 reuseaddr; b: tcp 127.0.0.1; bind a; listen a; bind b'"""
+
+
+def _scenario(parser: _Parser, command: str) -> None:
+    parser.epilog = SCENARIO.format(command)
+    parser.add_argument("words", nargs=1, metavar="SCENARIO", help="a file, - or the steps themselves, see below")
+
+
+def _ask(parser: _Parser) -> None:
+    parser.description = "Takes some steps: what the kernel answers, what the model says, and the rule that decides."
+    _scenario(parser, "ask")
+
+
+def _reproduce(parser: _Parser) -> None:
+    parser.description = "Makes of some steps one C program that needs nothing but libc."
+    _scenario(parser, "reproduce")
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE.c", help="where to write it (standard output)")
+
+
+def _sweep(parser: _Parser) -> None:
+    parser.description = "Compares kernel and model over every scenario up to a bound, as a run without other cases."
+    parser.set_defaults(words=["explore.*"], verbose=True, jobs=len(os.sched_getaffinity(0)))
+    parser.add_argument("--deep", action="store_true", help="all triples of sockets, not some: minutes to an hour")
+    parser.add_argument("--jobs", type=_whole(1), metavar="N", help="workers (one a core)")
+    parser.add_argument("--seed", type=_whole(0), metavar="N", help="of the random walks")
+    parser.add_argument("--kernel", metavar="NAME", help="here, or emulated-3.8: this one without SO_REUSEPORT")
+
+
+def _rules(parser: _Parser) -> None:
+    parser.description = "Who may bind beside whom, from the model and from this kernel: docs/rules.md as it should be."
+    parser.add_argument("--check", action="store_true", help="only say whether docs/rules.md is up to date")
+
+
+def _bench(parser: _Parser) -> None:
+    parser.description = "Measures the explorer against a bare loop of the same system calls."
 
 
 def _whole(lowest: int) -> Callable[[str], int]:

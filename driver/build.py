@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from driver import packages, processes
@@ -18,13 +19,30 @@ from driver.stop import Stop
 STEP = re.compile(r"\[\d+/(\d+)\] (?!Re-checking)")
 
 
-def program(options: Options, console: Console) -> Path:
-    """The case program, up to date, or the one named with --program.  Stop (2) when there can be none."""
+@dataclass(frozen=True)
+class Programs:
+    """What answers.  A case program named with --program has no explorer beside it."""
+
+    cases: Path
+    explorer: Path | None
+
+
+def programs(options: Options, console: Console) -> Programs:
+    """Both programs, up to date, or the case program named with --program.  Stop (2) when there can be none."""
     if options.program:
-        return options.program.absolute()
+        return Programs(options.program.absolute(), explorer=None)
+    return Programs(*_built(options, console, "portshare_cases", "portshare_explore"))
+
+
+def explorer(options: Options, console: Console) -> Path:
+    """The explorer alone, up to date, or the one named with --program.  Stop (2) when there can be none."""
+    return options.program.absolute() if options.program else _built(options, console, "portshare_explore")[0]
+
+
+def _built(options: Options, console: Console, *targets: str) -> list[Path]:
     packages.demand(console, ["build", "run"], options.install_deps)
-    build(options.build_dir, "default", ["portshare_cases"], console)
-    return options.build_dir / "portshare_cases"
+    build(options.build_dir, "default", targets, console)
+    return [options.build_dir / target for target in targets]
 
 
 def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -> None:

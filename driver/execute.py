@@ -1,11 +1,11 @@
-"""The cases, run: through ctest with a process each, or all in one process."""
+"""The cases, run: through ctest with a process each, or all in one process; and the sweep, which is one process too."""
 
 import errno
 import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,19 +23,22 @@ ROOM = 2 << 20  # bytes that must stay free: for run.json and for what the cases
 
 @dataclass(frozen=True)
 class Job:
-    """What to run and where to write; `command` is the case program with the target's arguments."""
+    """What to run and where to write; `command` is the program that has these cases, with the target's arguments."""
 
     command: Sequence[str]
     attempts: Sequence[plan.Attempt]
     jobs: int
-    deadline: int  # seconds a case
-    seed: int | None  # of the order; None keeps the program's
+    deadline: int  # seconds a case; of the sweep, which has no such cases, a round
+    seed: int | None  # of the order, or of the sweep's random walks; None keeps the program's
     folder: Path
     events: Path
-    log: Path  # what ctest, or the one process, prints
+    log: Path  # what ctest, or the one process a round, prints
 
     def environment(self, **extra: str) -> dict[str, str]:
         return program.environment(PORTSHARE_EVENTS=str(self.events), PORTSHARE_DEADLINE=str(self.deadline), **extra)
+
+
+Ask = Callable[[Job, Progress, Interrupts], Exits]
 
 
 def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
@@ -59,26 +62,57 @@ def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
 
 
 def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
-    """One process a round; its end is told of the cases that it left without an answer of their own.
-
-    GoogleTest ends with 0 or 1: any other end after all the answers is the last case's.
-    """
+    """One process a round; how it ended, where the answers do not tell it."""
     exits: Exits = {}
     flags = job.folder / "gtest_flags"
-    for number in sorted({attempt.number for attempt in job.attempts}):
-        tests = [attempt.case.test for attempt in job.attempts if attempt.number == number]
+    for number, planned in plan.rounds(job.attempts):
+        tests = [attempt.case.test for attempt in planned]
         # A file, because one argument holds no more than 128 KiB.
         flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n{_order(job.seed, number)}")
-        command = [*job.command, f"--gtest_flagfile={flags}"]
         limit = len(tests) * (job.deadline + ctest.BACKSTOP)
-        code = _watch(command, job.environment(PORTSHARE_ATTEMPT=str(number)), job.log, progress, interrupts, limit)
+        exits |= _round(job, planned, [f"--gtest_flagfile={flags}"], limit, progress, interrupts)
         flags.unlink()
         if interrupts.seen:
             break
-        end = ProcessEnd(f"exit code {code}" if code >= 0 else f"signal {-code}", job.log.read_text(errors="replace"))
-        exits |= {key: end for key in progress.running or ({progress.begun_last} if code not in (0, 1) else ())}
-        progress.running.clear()
     return exits
+
+
+def sweep(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
+    """As in_one_process(), for the explorer's cases; each round walks in new directions."""
+    exits: Exits = {}
+    for number, planned in plan.rounds(job.attempts):
+        words = [] if job.seed is None else [f"--seed={job.seed + number - 1}"]
+        exits |= _round(job, planned, words, job.deadline, progress, interrupts)
+        if interrupts.seen:
+            break
+    return exits
+
+
+def _round(
+    job: Job,
+    planned: Sequence[plan.Attempt],
+    words: Sequence[str],
+    limit: float,
+    progress: Progress,
+    interrupts: Interrupts,
+) -> Exits:
+    """One process for `planned`, for `limit` seconds at most; how it ended, of the case that the end speaks of.
+
+    That is the last one that began (the first where none did), unless it was answered and the answers explain the end:
+    0, or 1 or 2 when one of them was wrong.
+    """
+    begun = time.monotonic()
+    environment = job.environment(PORTSHARE_ATTEMPT=str(planned[0].number))
+    code = _watch([*job.command, *words], environment, job.log, progress, interrupts, limit)
+    if interrupts.seen:
+        return {}
+    seconds = round(time.monotonic() - begun, 3)
+    how = "Timeout" if seconds >= limit else f"exit code {code}" if code >= 0 else f"signal {-code}"
+    keys = [attempt.key for attempt in planned]
+    last = progress.begun_last if progress.begun_last in keys else keys[0]
+    wrong = any(progress.status.get(key, "pass") not in ("pass", "skip") for key in keys)
+    explained = last in progress.status and (code == 0 or (wrong and code in (1, 2)))
+    return {} if explained else {last: ProcessEnd(how, job.log.read_text(errors="replace"), seconds)}
 
 
 def _order(seed: int | None, number: int) -> str:

@@ -20,19 +20,17 @@ _RUNS_READ = 20  # at most, for the last answers of one id
 
 
 def claims(options: Options, console: Console) -> int:
-    binary = build.program(options, console)
-    said = program.claims(binary)
+    said = program.claims(build.programs(options, console))
     if options.json:
         console.line(json.dumps(said, indent=1))
     else:
         last = _last_run(options.results_dir, console)
-        console.line(tables.table(program.listing(said, binary), documents(), last, style(console)).rstrip())
+        console.line(tables.table(tables.Listing.from_json(said), documents(), last, style(console)).rstrip())
     return Exit.EXPECTED
 
 
 def explain(options: Options, console: Console) -> int:
-    binary = build.program(options, console)
-    listing = program.listing(program.claims(binary), binary)
+    listing = tables.Listing.from_json(program.claims(build.programs(options, console)))
     last = _last_runs(options.results_dir, console)
     try:
         console.line(tables.explain(options.words[0], listing, documents(), last).rstrip())

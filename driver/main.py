@@ -1,11 +1,21 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, build, lookup, processes, run, selftest
+from driver import arguments, build, explore, lookup, processes, run, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
 
-COMMANDS = {"run": run.run, "claims": lookup.claims, "explain": lookup.explain, "report": lookup.report}
+COMMANDS = {
+    "run": run.run,
+    "claims": lookup.claims,
+    "explain": lookup.explain,
+    "report": lookup.report,
+    "ask": explore.ask,
+    "reproduce": explore.reproduce,
+    "sweep": run.run,
+    "rules": explore.rules,
+    "bench": explore.bench,
+}
 
 
 def main(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from driver.stop import Exit, Stop
 from results.claims import Case
+from results.discrepancies import SWEEP
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ def key_of(name: str) -> tuple[str, int]:
     """(case id, attempt) of a ctest name."""
     case, _, number = name.partition("@")
     return case, int(number)
+
+
+def is_explored(case: Case) -> bool:
+    """Is it one of the explorer's, not of the case program's?"""
+    return case.topic == SWEEP
 
 
 def select(cases: Sequence[Case], globs: Sequence[str], labels: Sequence[str]) -> list[Case]:
@@ -70,6 +76,12 @@ def attempts(cases: Sequence[Case], repeat: int, seed: int | None) -> list[Attem
         shuffle(round_)
         planned += round_
     return planned
+
+
+def rounds(planned: Sequence[Attempt]) -> Iterable[tuple[int, list[Attempt]]]:
+    """(number, its attempts in their order) of each round."""
+    for number in sorted({attempt.number for attempt in planned}):
+        yield number, [attempt for attempt in planned if attempt.number == number]
 
 
 def batches(planned: Sequence[Attempt], size: int) -> Iterable[Sequence[Attempt]]:

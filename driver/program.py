@@ -1,4 +1,4 @@
-"""The case program, asked for its listing and its facts."""
+"""The programs, asked for their listings and facts."""
 
 import json
 import os
@@ -6,24 +6,33 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from driver.build import Programs
 from driver.stop import Stop
 from results.claims import Listing
 from results.decode import Malformed
 
-LONGEST = 60  # seconds; both answers take milliseconds
+LONGEST = 60  # seconds; every answer takes milliseconds
 
 
-def claims(program: Path) -> dict[str, Any]:
-    """The answer to --claims: claims and cases.  Stop when the program cannot say."""
-    return _ask(program, "--claims")
+def claims(programs: Programs, *, deep: bool = False) -> dict[str, Any]:
+    """The claims and cases of both programs, in the shape of one's --claims; with `deep` those of the deep sweep.
+
+    Stop when a program cannot say.
+    """
+    said = _listed(programs.cases, "--claims")
+    if programs.explorer:
+        explored = _listed(programs.explorer, "--list", *(["--deep"] if deep else []))
+        said |= {part: [*said[part], *explored[part]] for part in ("claims", "cases")}
+    return said
 
 
-def listing(claims: object, origin: Path) -> Listing:
-    """The claims and cases of a parsed answer; Stop when they have another shape."""
+def _listed(program: Path, *arguments: str) -> dict[str, Any]:
+    said = _ask(program, *arguments)
     try:
-        return Listing.from_json(claims)
+        Listing.from_json(said)
     except Malformed as error:
-        raise Stop(f"{origin}: not a listing of claims ({error}): build it again") from None
+        raise Stop(f"{program}: not a listing of claims ({error}): build it again") from None
+    return said
 
 
 def facts(program: Path, target_arguments: tuple[str, ...]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Tail:
 
 
 class Progress:
-    """`exits` is how the process of each attempt ended, as ctest tells it.
+    """`exits` is how the process of each attempt ended, as ctest tells it; `status` what each has come to so far.
 
     `known` are the ids of the cases whose failure is a known deviation.
     """
@@ -43,8 +43,7 @@ class Progress:
     def __init__(self, console: Console, events: Path, log: Path, total: int, verbose: bool,
                  known: Collection[str] = ()) -> None:
         self.exits: Exits = {}
-        self.running: set[Key] = set()
-        self._status: dict[Key, str] = {}
+        self.status: dict[Key, str] = {}
         self._counts: Counter[str] = Counter()
         self._console = console
         self._events = Tail(events)
@@ -78,7 +77,6 @@ class Progress:
             event = json.loads(line)
             key = event["case"], event["attempt"]
             if event["event"] == "start":
-                self.running.add(key)
                 self.begun_last = key
             elif event["event"] == "end":
                 where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
@@ -87,12 +85,11 @@ class Progress:
             pass  # results.events counts such lines
 
     def _end(self, key: Key, status: str, remark: str) -> None:
-        if key in self._status:
+        if key in self.status:
             return
         if status == "fail" and key[0] in self._known:
             status = "known"
-        self.running.discard(key)
-        self._status[key] = status
+        self.status[key] = status
         self._counts[status] += 1
         if self._verbose or status not in EXPECTED:
             case, attempt = key
@@ -100,7 +97,7 @@ class Progress:
             self._console.line(f"{status:8} {case}{again}  {remark}".rstrip())
 
     def _show(self) -> None:
-        done = len(self._status)
+        done = len(self.status)
         if self._console.live:
             if time.monotonic() - self._shown > REFRESH:
                 self._shown = time.monotonic()

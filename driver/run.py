@@ -11,25 +11,29 @@ from driver import build, execute, packages, plan, program
 from driver.arguments import Options
 from driver.console import Console
 from driver.processes import Interrupts
-from driver.progress import Progress
+from driver.progress import Exits, Progress
 from driver.run_folder import RunFolder
 from driver.show import show
 from driver.stop import Exit, Stop
 from driver.target import describe, epochs
 from kernels import targets
 from results import events, junit, known, ktap
-from results.claims import Case
+from results.claims import Case, Listing
 from results.decode import Malformed
 from results.run import PlannedCase, Run, RunMeta, merge
 from results.verdict import judge
+
+# Seconds for a whole sweep: ten seconds are usual, and an hour for a deep one; what takes this long will not end.
+SWEEP_DEADLINE = 300
+DEEP_DEADLINE = 4 * 3600
 
 
 def run(options: Options, console: Console) -> int:
     """The exit code; Stop for what ends the command before a kernel was asked."""
     target = _target(options.kernel)
-    binary = build.program(options, console)
-    claims = program.claims(binary)
-    listing = program.listing(claims, binary)
+    programs = build.programs(options, console)
+    claims = program.claims(programs, deep=options.deep)
+    listing = Listing.from_json(claims)
     cases = plan.select(listing.cases, options.words, options.label)
     if options.list_only:
         console.line("\n".join(case.id for case in cases))
@@ -39,13 +43,13 @@ def run(options: Options, console: Console) -> int:
         packages.demand(console, ["run"], options.install_deps)
     exports = _exports(options)
     folder = RunFolder(options.results_dir)
-    meta = _meta(options, folder, target, program.facts(binary, target.arguments), binary)
-    if options.seed is not None:
+    meta = _meta(options, folder, target, program.facts(programs.cases, target.arguments), programs.cases)
+    if options.seed is not None and options.command == "run":
         console.line(f"order: --shuffle={options.seed}")
-    command = [str(binary), *target.arguments]
+    jobs = _jobs(options, folder, target, programs, listing, cases)
     with Interrupts() as interrupts:
         folder.create(claims)
-        result, problem = _ask(options, folder, meta, cases, command, console, interrupts)
+        result, problem = _ask(options, folder, meta, cases, jobs, console, interrupts)
         try:
             folder.save(result)
         except Stop as stop:
@@ -94,19 +98,19 @@ def _meta(options: Options, folder: RunFolder, target: targets.Target, facts: di
     )
 
 
-def _ask(
+def _jobs(
     options: Options,
     folder: RunFolder,
-    meta: RunMeta,
+    target: targets.Target,
+    programs: build.Programs,
+    listing: Listing,
     cases: Sequence[Case],
-    command: Sequence[str],
-    console: Console,
-    interrupts: Interrupts,
-) -> tuple[Run, Stop | None]:
-    """The run, whole or as far as it came, and what kept it from going further."""
-    job = execute.Job(
-        command=command,
-        attempts=plan.attempts(cases, options.repeat, options.seed),
+) -> list[tuple[execute.Ask, execute.Job]]:
+    """What is done, in this order: the cases, then the sweep."""
+    planned = plan.attempts(cases, options.repeat, options.seed)
+    asked = execute.Job(
+        command=[str(programs.cases), *target.arguments],
+        attempts=[attempt for attempt in planned if not plan.is_explored(attempt.case)],
         jobs=1 if options.in_one_process else options.jobs,
         deadline=options.timeout,
         seed=options.seed,
@@ -114,18 +118,52 @@ def _ask(
         events=folder.events,
         log=folder.log,
     )
+    jobs: list[tuple[execute.Ask, execute.Job]] = [
+        (execute.in_one_process if options.in_one_process else execute.with_ctest, asked)
+    ]
+    if explored := [case.id for case in cases if plan.is_explored(case)]:
+        words = ["sweep", *target.arguments, f"--jobs={options.jobs}", *(["--deep"] if options.deep else [])]
+        if len(explored) < sum(map(plan.is_explored, listing.cases)):
+            words.append(f"--only={':'.join(explored)}")
+        job = replace(
+            asked,
+            command=[str(programs.explorer), *words],
+            attempts=[attempt for attempt in planned if plan.is_explored(attempt.case)],
+            jobs=options.jobs,
+            deadline=DEEP_DEADLINE if options.deep else SWEEP_DEADLINE,
+            log=folder.sweep,
+        )
+        jobs.append((execute.sweep, job))
+    return jobs
+
+
+def _ask(
+    options: Options,
+    folder: RunFolder,
+    meta: RunMeta,
+    cases: Sequence[Case],
+    jobs: Sequence[tuple[execute.Ask, execute.Job]],
+    console: Console,
+    interrupts: Interrupts,
+) -> tuple[Run, Stop | None]:
+    """The run, whole or as far as it came, and what kept it from going further."""
     excused = {case.id for case in cases if known.excuse(meta.known_deviations, meta.epochs, case.id)}
-    progress = Progress(console, job.events, job.log, len(job.attempts), options.verbose, excused)
+    progress = Progress(console, folder.events, folder.log, len(cases) * options.repeat, options.verbose, excused)
     begun = time.monotonic()
+    exits: Exits = {}
     problem = None
     try:
-        exits = (execute.in_one_process if options.in_one_process else execute.with_ctest)(job, progress, interrupts)
+        for ask, job in jobs:
+            if not interrupts.seen:
+                exits |= ask(job, progress, interrupts)
     except Stop as stop:
-        exits, problem = progress.exits, stop
+        exits, problem = progress.exits | exits, stop
     except OSError as error:
         line = f"the run ended early ({error.strerror}): free some space in {folder.results} or use --results DIR"
-        exits, problem = progress.exits, Stop(line)
+        exits, problem = progress.exits | exits, Stop(line)
     console.clear_status()
+    if options.verbose and folder.sweep.exists():
+        console.line("\n" + folder.sweep.read_text(errors="replace").rstrip())
     recorded, unreadable = events.read(folder.events)
     interrupted = interrupts.seen or problem is not None
     meta = replace(meta, seconds=round(time.monotonic() - begun, 3), interrupted=interrupted)

@@ -1,4 +1,4 @@
-"""Where a run is kept: RESULTS/ID/ with events.jsonl, run.json, claims.json and ctest.log; `latest` names the last one."""
+"""Where a run is kept: RESULTS/ID/ with events.jsonl, run.json, claims.json, ctest.log and sweep.txt; `latest` names the last one."""
 
 import json
 import os
@@ -27,6 +27,7 @@ class RunFolder:
         self.path = self.results / self.id
         self.events = self.path / "events.jsonl"
         self.log = self.path / "ctest.log"
+        self.sweep = self.path / "sweep.txt"
 
     def create(self, claims: dict[str, Any]) -> None:
         """Keeps the claims beside the answers to them, so that the run can be read when the cases have moved on."""

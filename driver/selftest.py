@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from driver import build, lookup, packages, processes, program
+from driver import build, explore, lookup, packages, processes, program
 from driver.arguments import ROOT, Options
 from driver.console import Console
 from driver.stop import Exit, Stop
-from results.claims import gaps
+from results.claims import Listing, gaps
 
 LONGEST = 600  # seconds that one program of a check may take
 
@@ -57,8 +57,15 @@ def _python_unit(place: Place) -> str:
 
 
 def _claims(place: Place) -> str:
-    binary = place.build / "portshare_cases"
-    return "\n".join(gaps(program.listing(program.claims(binary), binary), lookup.documents()))
+    programs = build.Programs(place.build / "portshare_cases", place.build / "portshare_explore")
+    return "\n".join(gaps(Listing.from_json(program.claims(programs)), lookup.documents()))
+
+
+def _rules(place: Place) -> str:
+    try:
+        return explore.rules_wrong(place.build / "portshare_explore")
+    except Stop as stop:
+        return str(stop)
 
 
 def _shellcheck(place: Place) -> str:
@@ -84,7 +91,8 @@ CHECKS = (
     Check("cpp_unit_sanitized", _cpp_unit_sanitized),
     Check("python_unit", _python_unit, builds=("portshare_cases", "selftest_fixtures"),
           needs=("prove", "xmllint", "junitparser", "jsonschema")),
-    Check("claims", _claims, builds=("portshare_cases",)),
+    Check("claims", _claims, builds=("portshare_cases", "portshare_explore")),
+    Check("rules", _rules, builds=("portshare_explore",)),
     Check("shellcheck", _shellcheck, needs=("shellcheck",)),
     Check("clang_format", _clang_format, needs=("clang-format",)),
     # The headers that the build makes are part of what is analysed.

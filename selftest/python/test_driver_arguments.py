@@ -1,5 +1,6 @@
 """The command line: what is taken, and the one line that a wrong word is answered with."""
 
+import shlex
 import unittest
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Taken(unittest.TestCase):
     def test_the_examples_of_the_help_are_commands(self) -> None:
         for line in arguments.EXAMPLES.splitlines():
             if line.startswith("  ./run_all.sh"):
-                words = line.split("   ")[0].replace("'", "").split()[1:]
+                words = shlex.split(line.split("   ")[0])[1:]
                 self.assertEqual(parse(words).help, "", line)
 
 
