@@ -1,4 +1,6 @@
 // What the sweep claims, and the cases that it is made of: the same listing that the named cases have.
+#include "harness/explore/explore.h"
+
 #include "harness/case.h"
 #include "harness/claim.h"
 #include "harness/explore/sweep.h"
@@ -46,20 +48,18 @@ std::string ClaimOf(const std::string& id) {
   return "";
 }
 
-// "explore.tcp.pairs" is the test "Explore.tcp/pairs".
-bool AddSweepCases() {
+}  // namespace
+
+void AddSweepCases(bool deep) {
   for (const SweepCase& asked : SweepCases()) {
-    if (asked.deep) continue;
+    if (asked.deep && !deep) continue;
+    // "explore.tcp.pairs" is the test "Explore.tcp/pairs".
     std::string name = asked.id.substr(asked.id.find('.') + 1);
     if (const size_t dot = name.find('.'); dot != std::string::npos) name[dot] = '/';
-    CaseFacts facts = {.claims = {"model.answers_as_the_kernel"}, .needs = {}, .labels = {"sweep"}};
+    CaseFacts facts = Merged({Witnesses("model.answers_as_the_kernel"), Labels("sweep")});
     if (const std::string also = ClaimOf(asked.id); !also.empty()) facts.claims.push_back(also);
     AddCase(__FILE__, __LINE__, "Explore", name, facts);
   }
-  return true;
 }
 
-[[maybe_unused]] const bool kAdded = AddSweepCases();
-
-}  // namespace
 }  // namespace portshare

@@ -22,6 +22,7 @@
 #include "harness/explore/ask.h"
 #include "harness/explore/bench.h"
 #include "harness/explore/epochs.h"
+#include "harness/explore/explore.h"
 #include "harness/explore/kernel.h"
 #include "harness/explore/notation.h"
 #include "harness/explore/reproduce.h"
@@ -41,7 +42,7 @@ namespace {
 enum ExitCode { kAsExpected = 0, kUnexpected = 1, kCannotAsk = 2 };
 
 constexpr char kUsage[] =
-    "portshare_explore --list\n"
+    "portshare_explore --list [--deep]\n"
     "portshare_explore sweep [--jobs=N] [--deep] [--seed=N] [--only=ID:ID...] [--emulate=3.8]\n"
     "portshare_explore ask FILE|-\n"
     "portshare_explore reproduce FILE|-\n"
@@ -201,7 +202,10 @@ int DoBench(const std::vector<std::string>& words) {
   return kAsExpected;
 }
 
-int DoList(const std::vector<std::string>& /*words*/) {
+int DoList(const std::vector<std::string>& words) {
+  const bool deep = words == std::vector<std::string>{"--deep"};
+  if (!deep && !words.empty()) throw UsageError("--list takes --deep and nothing else");
+  AddSweepCases(deep);
   std::cout << ClaimsAsJson() << "\n";
   return kAsExpected;
 }
