@@ -288,7 +288,7 @@ std::string TimeWait(Asked& asked) {
 
 std::string RuleRows(model::Layer layer) {
   std::string rows = "| rule | says | source |\n|---|---|---|\n";
-  for (const model::RuleText& text : model::AllRules()) {
+  for (const model::RuleText& text : model::kAllRules) {
     if (text.layer != layer) continue;
     const std::string only = text.only == nullptr ? "" : " (only some kernels)";
     rows += std::string("| `") + text.name + "` | " + text.says + only + " | " + text.source + " |\n";
