@@ -97,9 +97,9 @@ std::string OneLine(const Script& script) {
 }
 
 // What the page says of a scenario is what the model says of a kernel of the day; on the way this kernel is asked too.
-class Asked {
+class Asker {
  public:
-  Asked(const Epoch& here, const RunScenario& run) : here_(here), run_(run) {}
+  Asker(const Epoch& here, const RunScenario& run) : here_(here), run_(run) {}
 
   std::vector<Decision> operator()(const Scenario& scenario) {
     Compare(scenario);
@@ -158,7 +158,7 @@ constexpr Step Do(Op op, uint16_t socket) {
 // A table of two sockets: rows are the options of the first, columns those of the second and whose it is.  `cell` gets
 // the decisions of `steps`.
 template <typename Cell>
-std::string OptionTable(Asked& asked, const std::string& corner, const Socket& like, const std::vector<Step>& steps,
+std::string OptionTable(Asker& ask, const std::string& corner, const Socket& like, const std::vector<Step>& steps,
                         Cell cell) {
   // Where one owner will do, it is the one that every user has.
   struct Owners {
@@ -187,7 +187,7 @@ std::string OptionTable(Asked& asked, const std::string& corner, const Socket& l
         scenario.sockets[1].reuse_addr = second.reuse_addr;
         scenario.sockets[1].reuse_port = second.reuse_port;
         scenario.sockets[1].owner = owners.second;
-        rows += " " + cell(asked(scenario)) + " |";
+        rows += " " + cell(ask(scenario)) + " |";
       }
     }
     rows += "\n";
@@ -201,7 +201,7 @@ std::string LastAnswer(const std::vector<Decision>& decisions) {
   return (last.error == 0 ? "**yes**: " : "no: ") + WordOf(last.rule);
 }
 
-std::string WhoBesideWhom(Asked& asked) {
+std::string WhoBesideWhom(Asker& ask) {
   const Socket tcp = {.address = kAny4};
   const Socket udp = {.protocol = Protocol::kUdp, .address = kAny4};
   const Step bind_a = Do(Op::kBind, 0);
@@ -217,13 +217,13 @@ std::string WhoBesideWhom(Asked& asked) {
       "`fchown()` made of it.\n\n"
       "| word | rule |\n|---|---|\n";
   for (const Word& word : kWords) page += std::string("| ") + word.text + " | " + Text(word.rule).says + " |\n";
-  page += "\n### TCP, the holder is bound\n\n" + OptionTable(asked, "holder", tcp, {bind_a, bind_b}, LastAnswer);
-  page += "### TCP, the holder listens\n\n" + OptionTable(asked, "holder", tcp, {bind_a, listen_a, bind_b}, LastAnswer);
-  page += "### UDP\n\n" + OptionTable(asked, "holder", udp, {bind_a, bind_b}, LastAnswer);
+  page += "\n### TCP, the holder is bound\n\n" + OptionTable(ask, "holder", tcp, {bind_a, bind_b}, LastAnswer);
+  page += "### TCP, the holder listens\n\n" + OptionTable(ask, "holder", tcp, {bind_a, listen_a, bind_b}, LastAnswer);
+  page += "### UDP\n\n" + OptionTable(ask, "holder", udp, {bind_a, bind_b}, LastAnswer);
   return page;
 }
 
-std::string Overlaps(Asked& asked) {
+std::string Overlaps(Asker& ask) {
   std::string page =
       "## Which addresses overlap\n\n"
       "Only sockets that overlap can be in each other's way. `yes`: they do, and without options the second of the "
@@ -242,7 +242,7 @@ std::string Overlaps(Asked& asked) {
       for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
         const Socket holder = {.protocol = protocol, .address = first.address, .v6only = first.v6only};
         const Socket newcomer = {.protocol = protocol, .address = second.address, .v6only = second.v6only};
-        overlap = asked({.sockets = {holder, newcomer}, .steps = {Do(Op::kBind, 0), Do(Op::kBind, 1)}})[1].error != 0;
+        overlap = ask({.sockets = {holder, newcomer}, .steps = {Do(Op::kBind, 0), Do(Op::kBind, 1)}})[1].error != 0;
       }
       page += overlap ? " yes |" : " |";
     }
@@ -252,7 +252,7 @@ std::string Overlaps(Asked& asked) {
     for (const uint8_t second : {uint8_t{0}, uint8_t{1}, uint8_t{2}}) {
       const Socket holder = {.address = kAny4, .device = first};
       const Socket newcomer = {.address = kAny4, .device = second};
-      asked({.sockets = {holder, newcomer}, .steps = {Do(Op::kBind, 0), Do(Op::kBind, 1)}});
+      ask({.sockets = {holder, newcomer}, .steps = {Do(Op::kBind, 0), Do(Op::kBind, 1)}});
     }
   }
   return page +
@@ -262,7 +262,7 @@ std::string Overlaps(Asked& asked) {
          "addresses. A socket that is bound to none overlaps those on every device.\n\n";
 }
 
-std::string ListenAsksAgain(Asked& asked) {
+std::string ListenAsksAgain(Asker& ask) {
   const auto both_listen = [](const std::vector<Decision>& decisions) -> std::string {
     if (decisions[1].error != 0) return "-";
     return (decisions[3].error == 0 ? "**both**: " : "one: ") + WordOf(decisions[3].rule);
@@ -274,15 +274,15 @@ std::string ListenAsksAgain(Asked& asked) {
          "who listens first is the only one. The other stays bound, and may listen once the first is closed. A dash: "
          "the\n"
          "two cannot both be bound; `one`: the first listens, and the second is refused.\n\n" +
-         OptionTable(asked, "first", {.address = kAny4},
+         OptionTable(ask, "first", {.address = kAny4},
                      {Do(Op::kBind, 0), Do(Op::kBind, 1), Do(Op::kListen, 0), Do(Op::kListen, 1)}, both_listen);
 }
 
-std::string TimeWait(Asked& asked) {
+std::string TimeWait(Asker& ask) {
   return "## TIME_WAIT\n\n"
          "The holder, a row, connected and closed first: for a minute its TIME_WAIT holds the port, with the flags and "
          "the\nowner that it had. A column is the newcomer that binds then.\n\n" +
-         OptionTable(asked, "left behind by", {.address = kLoopback4},
+         OptionTable(ask, "left behind by", {.address = kLoopback4},
                      {Do(Op::kBind, 0), Do(Op::kTimeWait, 0), Do(Op::kBind, 1)}, LastAnswer);
 }
 
@@ -331,14 +331,14 @@ std::string Epochs() {
   return page + "\n";
 }
 
-std::string Deviations(Asked& asked) {
+std::string Deviations(Asker& ask) {
   std::string page =
       "## Known deviations\n\n"
       "What the kernel's memory lets in and the contract refuses, by cause, each with its shortest scenario\n"
       "(`./run_all.sh ask` takes it). `results/known_deviations.toml` says on which kernels each is expected.\n\n";
   for (const Deviation& deviation : kDeviations) {
     Script script = Parse(deviation.text);
-    const Decision last = asked(script.scenario).back();
+    const Decision last = ask(script.scenario).back();
     if (last.cause == nullptr || last.cause->cause == nullptr ||
         std::string_view(last.cause->cause) != deviation.cause) {
       throw std::logic_error(std::string(deviation.cause) + ": its scenario does not show it");
@@ -356,15 +356,15 @@ std::string Deviations(Asked& asked) {
 }  // namespace
 
 std::string RulesPage(const Epoch& here, const RunScenario& run, std::ostream& notes) {
-  Asked asked(here, run);
+  Asker ask(here, run);
   std::string page =
       "# Who may share a port\n\n"
       "`./run_all.sh rules` writes this page from the model (`model/`) and asks the kernel about every cell while it\n"
       "does. Change the model, not the page.\n\n";
-  page += WhoBesideWhom(asked) + Overlaps(asked) + ListenAsksAgain(asked) + TimeWait(asked) + Rules() + Epochs() +
-          Deviations(asked);
+  page +=
+      WhoBesideWhom(ask) + Overlaps(ask) + ListenAsksAgain(ask) + TimeWait(ask) + Rules() + Epochs() + Deviations(ask);
   page.pop_back();
-  asked.Report(notes);
+  ask.Report(notes);
   return page;
 }
 

@@ -41,7 +41,7 @@ bool Contains(const std::string& text, const std::string& part) {
 
 TEST(RulesPage, NamesEveryRuleEpochAndCause) {
   const std::string page = Page();
-  for (const model::RuleText& text : model::AllRules()) {
+  for (const model::RuleText& text : model::kAllRules) {
     EXPECT_TRUE(Contains(page, "\n| `" + std::string(text.name) + "` | " + text.says)) << text.name;
     EXPECT_TRUE(Contains(page, text.source)) << text.name;
   }
