@@ -81,7 +81,7 @@ class Run(Swept):
         self.assertIn("fail     explore.fails  harness/explore/sweep.cc:9\n", ended.stdout)
         self.assertIn("swept with", ended.stdout)
         self.assertIn("bind a  => ok", ended.stdout)
-        self.assertIn("again   ./run_all.sh explore.fails", ended.stdout)
+        self.assertIn(f"again   ./run_all.sh --build-dir {self.folder / 'build'} explore.fails\n", ended.stdout)
 
     def test_each_round_walks_in_new_directions(self) -> None:
         self.assert_ended(self.ask("passes", "--repeat", "2", "--shuffle=7"), 0, "2 passed, 0 failed, 0 skipped")

@@ -12,9 +12,10 @@ from selftest.python.results_sample import same_as_golden
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(os.environ.get("PORTSHARE_BUILD", ROOT / "build")) / "selftest_fixtures"
-# What differs from run to run: durations, columns that hold them, and the run's own folder.
+# What differs from run to run: durations, columns that hold them, the run's own folder, and where the program is.
 NOISE = [
     (re.compile(r"^(run: ).*$", re.M), r"\1RUN"),
+    (re.compile(r"--program \S+"), "--program PROGRAM"),
     (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
     (re.compile(r"( +)\d+\.\d\d$", re.M), " N.NN"),
 ]

@@ -203,7 +203,7 @@ class Told(unittest.TestCase):
 
     def test_an_explanation_names_the_cause(self) -> None:
         run = sample.swept(sample.sweep({"known_anomalies.udp_first_match.bound": "pass"}))
-        told = " ".join(claims.explain(sample.LISTENING, listing(run), sample.documents(self.folder), run).split())
+        told = " ".join(claims.explain(sample.LISTENING, listing(run), sample.documents(self.folder), [run]).split())
         self.assertIn(f"{DEVICE} (a.cc:1): known (device_not_compared)", told)
         self.assertIn("udp_first_match.bound (a.cc:1): pass", told)
 
