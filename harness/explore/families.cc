@@ -193,7 +193,7 @@ bool PickedTriple(int a, int b, int c) {
 }
 
 void SomeTriples(const Range& range, const Visit& visit) {
-  Orders(range, visit, 0, PickedTriple<80>);
+  Orders(range, visit, 0, PickedTriple<160>);
 }
 
 // The triples of which the first two agree, with the first owner first: exchanging the owners gives the others.

@@ -12,6 +12,7 @@
 #include <iomanip>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <ostream>
 
 #include "harness/explore/worker.h"
@@ -206,7 +207,7 @@ class Sweeper {
   }
 
   void Causes() {
-    out_ << "\nadmitted, although the contract refuses\n";
+    out_ << "\nloose: admitted, although the contract refuses\n";
     for (size_t cause = 0; cause < model::kEpochs.size(); ++cause) {
       const model::EpochText& text = model::kEpochs[cause];
       if (text.cause == nullptr && whole_.causes[cause] == 0) continue;
