@@ -33,8 +33,8 @@ bool MayAsk(const model::Scenario& scenario, const Kernel& kernel, const Epoch& 
 }
 
 std::vector<EpochFact> Ask() {
-  std::vector<EpochFact> facts;
-  for (const model::EpochText& epoch : model::kEpochs) facts.push_back({epoch.name, std::nullopt});
+  std::vector<EpochFact> facts(model::kEpochs.size());
+  for (size_t place = 0; place < facts.size(); ++place) facts[place].name = model::kEpochs[place].name;
   if (BecomeNamespaceRoot() == Privilege::kNone) return facts;
   Kernel kernel;
   Epoch known;
