@@ -83,7 +83,8 @@ TEST(Model, TellsWhatOnlyMemoryAdmits) {
   EXPECT_NE(told.find("(beside a)"), std::string::npos) << told;
 }
 
-// All triples of which the first two agree, with the first owner first, as the kernel was once asked by another program.
+// All triples of which the first two agree, with the first owner first, as the kernel was once asked by another
+// program.
 class Triples : public testing::TestWithParam<std::pair<Protocol, int>> {
  protected:
   struct Count {
@@ -132,7 +133,7 @@ TEST_P(Triples, AreAsTheContractSaysWhereEverythingIsRepaired) {
 
 INSTANTIATE_TEST_SUITE_P(Both, Triples,
                          testing::Values(std::pair{Protocol::kTcp, 19'128}, std::pair{Protocol::kUdp, 13'620}),
-                         [](const auto& info) { return info.param.first == Protocol::kTcp ? "Tcp" : "Udp"; });
+                         [](const auto& values) { return values.param.first == Protocol::kTcp ? "Tcp" : "Udp"; });
 
 TEST(Mutants, EachAnswersOtherwiseSomewhereAndSaysWhat) {
   std::set<std::string> texts;
@@ -144,7 +145,8 @@ TEST(Mutants, EachAnswersOtherwiseSomewhereAndSaysWhat) {
 
 TEST(Mutants, AreNotMadeOfRulesThatThisKernelLacks) {
   for (const Mutant& mutant : AllMutants({})) {
-    if (mutant.change != Mutant::Change::kEpoch) EXPECT_NE(mutant.rule, Rule::kReuseAddrHint);
+    if (mutant.change == Mutant::Change::kEpoch) continue;
+    EXPECT_NE(mutant.rule, Rule::kReuseAddrHint);
   }
 }
 
@@ -171,7 +173,8 @@ TEST(Alphabet, Has192SocketsAndEachIsExchangedBack) {
     EXPECT_EQ(alphabet.OwnersExchanged(alphabet.OwnersExchanged(place)), place);
     EXPECT_EQ(alphabet.DevicesExchanged(alphabet.DevicesExchanged(place)), place);
     const int exchanged = alphabet.LoopbacksExchanged(place);
-    if (exchanged >= 0) EXPECT_EQ(alphabet.LoopbacksExchanged(exchanged), place);
+    if (exchanged < 0) continue;
+    EXPECT_EQ(alphabet.LoopbacksExchanged(exchanged), place);
   }
 }
 
