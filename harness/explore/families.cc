@@ -134,7 +134,7 @@ void FailedBindThenBind(const Range& range, const Visit& visit) {
 
 void LateOptions(const Range& range, const Visit& visit) {
   EachPair(range, visit, [&](Proposer& proposer, int a, int b) {
-    if (!Picked(a, b, 4)) return;
+    if (!Picked(a, b, 6)) return;
     for (const Option option : {Option::kReuseAddr, Option::kReusePort}) {
       const model::Socket& holder = range.alphabet[a];
       const bool is_on = option == Option::kReuseAddr ? holder.reuse_addr : holder.reuse_port;
@@ -193,7 +193,7 @@ bool PickedTriple(int a, int b, int c) {
 }
 
 void SomeTriples(const Range& range, const Visit& visit) {
-  Orders(range, visit, 0, PickedTriple<160>);
+  Orders(range, visit, 0, PickedTriple<240>);
 }
 
 // The triples of which the first two agree, with the first owner first: exchanging the owners gives the others.
@@ -234,7 +234,7 @@ void HintIsKept(const Range& range, const Visit& visit) {
     for (int b = 0; b < size; ++b) {
       if (!range.alphabet[b].reuse_port || range.alphabet[a].owner != range.alphabet[b].owner) continue;
       for (int c = 0; c < size; ++c) {
-        if (!range.alphabet[c].reuse_port || !Picked(a * size + b, c, 16)) continue;
+        if (!range.alphabet[c].reuse_port || !Picked(a * size + b, c, 40)) continue;
         proposer.NextGroup();
         proposer.Propose({a, b, c}, {kBindA, kBindB, Set(0, Option::kReusePort, false), kBindC});
       }
@@ -266,7 +266,7 @@ void TornTriples(const Range& range, const Visit& visit) {
     for (int joined = 0; joined < size; ++joined) {
       if (!joins(c, joined)) continue;
       for (int other = 0; other < size; ++other) {
-        if (!range.conflict(other, c) || range.conflict(joined, other) || !Picked(joined * size + other, c, 6))
+        if (!range.conflict(other, c) || range.conflict(joined, other) || !Picked(joined * size + other, c, 10))
           continue;
         proposer.NextGroup();
         proposer.Propose({joined, other, c}, {kBindA, kBindB, kBindC}, false);
@@ -336,7 +336,7 @@ void TwoNamespaces(const Range& range, const Visit& visit) {
 
 // Walks of up to eight steps over four sockets: what no family thinks of.
 void Walks(const Range& range, const Visit& visit) {
-  constexpr int kWalks = 20'000;
+  constexpr int kWalks = 10'000;
   constexpr size_t kDepth = 8;
   constexpr int kSockets = 4;
   Proposer proposer(range, visit);
