@@ -1,91 +1,12 @@
 #include "harness/explore/families.h"
 
-#include <algorithm>
-#include <random>
-
-#include "model/intent.h"
+#include "harness/explore/families_of_three.h"
+#include "harness/explore/proposer.h"
 
 namespace portshare {
 namespace {
 
-using model::Op;
-using model::Option;
-using model::Protocol;
-using model::Scenario;
-using model::Step;
-
-constexpr Step Do(Op op, int socket) {
-  return {.op = op, .socket = static_cast<uint16_t>(socket)};
-}
-constexpr Step Set(int socket, Option option, bool on) {
-  return {.op = Op::kSet, .socket = static_cast<uint16_t>(socket), .option = option, .on = on};
-}
-
-constexpr Step kBindA = Do(Op::kBind, 0), kBindB = Do(Op::kBind, 1), kBindC = Do(Op::kBind, 2);
-constexpr Step kListenA = Do(Op::kListen, 0), kListenB = Do(Op::kListen, 1);
-constexpr Step kCloseA = Do(Op::kClose, 0), kCloseB = Do(Op::kClose, 1), kCloseC = Do(Op::kClose, 2);
-
-// splitmix64: spreads neighbouring numbers over all of them.
-constexpr uint64_t Mixed(uint64_t number) {
-  number += 0x9e3779b97f4a7c15;
-  number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9;
-  number = (number ^ (number >> 27)) * 0x94d049bb133111eb;
-  return number ^ (number >> 31);
-}
-
-// Builds scenarios without an allocation each, and hands them on.
-class Proposer {
- public:
-  Proposer(const Range& range, const Visit& visit) : range_(range), visit_(visit) {}
-
-  void NextGroup() { ++group_; }
-
-  void Propose(std::initializer_list<int> places, std::initializer_list<Step> steps, bool last_of_group = true) {
-    Stage(places);
-    scenario_.steps.assign(steps);
-    Hand(last_of_group);
-  }
-
-  // The sockets of a scenario that is then put together by hand, and handed on.
-  void Stage(std::initializer_list<int> places) {
-    places_.assign(places);
-    scenario_.sockets.clear();
-    for (const int place : places) scenario_.sockets.push_back(range_.alphabet[place]);
-  }
-  void Hand(bool last_of_group) { visit_({scenario_, group_, places_, last_of_group}); }
-
-  Scenario& scenario() { return scenario_; }
-  std::vector<int>& places() { return places_; }
-
- private:
-  const Range& range_;
-  const Visit& visit_;
-  Scenario scenario_;
-  std::vector<int> places_;
-  uint64_t group_ = 0;
-};
-
-template <typename Each>
-void EachPair(const Range& range, const Visit& visit, Each each) {
-  Proposer proposer(range, visit);
-  for (int a = 0; a < range.alphabet.size(); ++a) {
-    for (int b = 0; b < range.alphabet.size(); ++b) {
-      proposer.NextGroup();
-      each(proposer, a, b);
-    }
-  }
-}
-
-// Another socket for a pair, the same one every time; over all pairs each comes up about equally often.
-int Third(const Range& range, int a, int b) {
-  const uint64_t pair = Mixed(static_cast<uint64_t>(a) * 1000 + static_cast<uint64_t>(b));
-  return static_cast<int>(pair % static_cast<uint64_t>(range.alphabet.size()));
-}
-
-// One pair in `out_of`, the same ones every time.
-bool Picked(int a, int b, uint64_t out_of) {
-  return Mixed(static_cast<uint64_t>(a) << 20 | static_cast<uint64_t>(b)) % out_of == 0;
-}
+using namespace proposing;
 
 void Calls(const Range& range, const Visit& visit) {
   Proposer proposer(range, visit);
@@ -163,117 +84,11 @@ void OptionRoundTrip(const Range& range, const Visit& visit) {
   });
 }
 
-// All six orders of the triples that `picked` takes.
-template <typename Take>
-void Orders(const Range& range, const Visit& visit, int unrelated, Take take) {
-  Proposer proposer(range, visit);
-  proposer.scenario().unrelated = unrelated;
-  const int size = range.alphabet.size();
-  for (int a = 0; a < size; ++a) {
-    for (int b = a; b < size; ++b) {
-      for (int c = b; c < size; ++c) {
-        if (!take(a, b, c)) continue;
-        proposer.NextGroup();
-        std::array<int, 3> order = {a, b, c};
-        bool more = true;
-        while (more) {
-          const auto [first, second, third] = order;
-          more = std::next_permutation(order.begin(), order.end());
-          proposer.Propose({first, second, third}, {kBindA, kBindB, kBindC}, !more);
-        }
-      }
-    }
-  }
-}
-
-template <uint64_t kOutOf>
-bool PickedTriple(int a, int b, int c) {
-  return Mixed(static_cast<uint64_t>(a) << 40 | static_cast<uint64_t>(b) << 20 | static_cast<uint64_t>(c)) % kOutOf ==
-         0;
-}
-
-void SomeTriples(const Range& range, const Visit& visit) {
-  Orders(range, visit, 0, PickedTriple<240>);
-}
-
-// The triples of which the first two agree, with the first owner first: exchanging the owners gives the others.
-void AllTriples(const Range& range, const Visit& visit) {
-  Proposer proposer(range, visit);
-  const int size = range.alphabet.size();
-  for (int a = 0; a < size; ++a) {
-    if (range.alphabet[a].owner != range.alphabet[0].owner) continue;
-    for (int b = 0; b < size; ++b) {
-      if (range.conflict(a, b)) continue;
-      for (int c = 0; c < size; ++c) {
-        proposer.NextGroup();
-        proposer.Propose({a, b, c}, {kBindA, kBindB, kBindC});
-      }
-    }
-  }
-}
-
-void LateTriples(const Range& range, const Visit& visit) {
-  Proposer proposer(range, visit);
-  const int size = range.alphabet.size();
-  for (int a = 0; a < size; ++a) {
-    for (int b = 0; b < size; ++b) {
-      if (!range.alphabet[a].reuse_port || !Picked(a, b, 2)) continue;
-      const int c = Third(range, a, b);
-      proposer.NextGroup();
-      proposer.Propose({a, b, c}, {kBindA, kBindB, Set(0, Option::kReusePort, false), kBindC});
-    }
-  }
-}
-
-// Four sockets with the same options, owner and device on addresses that often overlap, and one that changes.
-void HintIsKept(const Range& range, const Visit& visit) {
-  Proposer proposer(range, visit);
-  const int size = range.alphabet.size();
-  for (int a = 0; a < size; ++a) {
-    if (!range.alphabet[a].reuse_port) continue;
-    for (int b = 0; b < size; ++b) {
-      if (!range.alphabet[b].reuse_port || range.alphabet[a].owner != range.alphabet[b].owner) continue;
-      for (int c = 0; c < size; ++c) {
-        if (!range.alphabet[c].reuse_port || !Picked(a * size + b, c, 40)) continue;
-        proposer.NextGroup();
-        proposer.Propose({a, b, c}, {kBindA, kBindB, Set(0, Option::kReusePort, false), kBindC});
-      }
-    }
-  }
-}
-
-template <int kUnrelated>
-void UnrelatedPairs(const Range& range, const Visit& visit) {
+void SomePairs(const Range& range, const Visit& visit) {
   EachPair(range, visit, [](Proposer& proposer, int a, int b) {
     if (!Picked(a, b, 6)) return;
-    proposer.scenario().unrelated = kUnrelated;
     proposer.Propose({a, b}, {kBindA, kBindB});
   });
-}
-
-// Two holders of which the newcomer could join one by SO_REUSEPORT and must not the other: what is asked first decides.
-template <int kUnrelated>
-void TornTriples(const Range& range, const Visit& visit) {
-  Proposer proposer(range, visit);
-  proposer.scenario().unrelated = kUnrelated;
-  const int size = range.alphabet.size();
-  const auto joins = [&](int newcomer, int holder) {
-    const model::Socket& one = range.alphabet[newcomer];
-    const model::Socket& other = range.alphabet[holder];
-    return model::SharesByPort(one, other) && !model::AddressesApart(one, other) && !model::DevicesApart(one, other);
-  };
-  for (int c = 0; c < size; ++c) {
-    for (int joined = 0; joined < size; ++joined) {
-      if (!joins(c, joined)) continue;
-      for (int other = 0; other < size; ++other) {
-        if (!range.conflict(other, c) || range.conflict(joined, other) || !Picked(joined * size + other, c, 10))
-          continue;
-        proposer.NextGroup();
-        proposer.Propose({joined, other, c}, {kBindA, kBindB, kBindC}, false);
-        proposer.Propose({other, joined, c}, {kBindA, kBindB, kBindC}, true);
-      }
-    }
-  }
 }
 
 void TimeWait(const Range& range, const Visit& visit) {
@@ -334,56 +149,12 @@ void TwoNamespaces(const Range& range, const Visit& visit) {
   });
 }
 
-// Walks of up to eight steps over four sockets: what no family thinks of.
-void Walks(const Range& range, const Visit& visit) {
-  constexpr int kWalks = 10'000;
-  constexpr size_t kDepth = 8;
-  constexpr int kSockets = 4;
-  Proposer proposer(range, visit);
-  std::mt19937_64 random(range.seed);
-  const auto below = [&random](int bound) { return static_cast<int>(random() % static_cast<uint64_t>(bound)); };
-  const bool stream = model::IsStream(range.alphabet[0].protocol);
-  for (int walk = 0; walk < kWalks; ++walk) {
-    Scenario& scenario = proposer.scenario();
-    scenario.sockets.clear();
-    scenario.steps.clear();
-    proposer.places().clear();
-    for (int socket = 0; socket < kSockets; ++socket) {
-      proposer.places().push_back(below(range.alphabet.size()));
-      scenario.sockets.push_back(range.alphabet[proposer.places().back()]);
-    }
-    std::array<bool, kSockets> gone = {};
-    while (scenario.steps.size() < kDepth) {
-      const int socket = below(kSockets);
-      if (gone[static_cast<size_t>(socket)]) break;
-      const int dice = below(20);
-      const Option option = below(2) == 0 ? Option::kReuseAddr : Option::kReusePort;
-      if (dice < 10) {
-        scenario.steps.push_back(Do(Op::kBind, socket));
-      } else if (dice < 13) {
-        scenario.steps.push_back(Do(Op::kListen, socket));
-      } else if (dice < 16) {
-        scenario.steps.push_back(Set(socket, option, below(2) == 0));
-      } else if (dice < 17) {
-        const uint32_t owner = range.alphabet[below(range.alphabet.size())].owner;
-        scenario.steps.push_back({.op = Op::kOwn, .socket = static_cast<uint16_t>(socket), .owner = owner});
-      } else {
-        const bool leaves = stream && dice == 19 && scenario.sockets[static_cast<size_t>(socket)].device == 0;
-        scenario.steps.push_back(Do(leaves ? Op::kTimeWait : Op::kClose, socket));
-        gone[static_cast<size_t>(socket)] = true;
-      }
-    }
-    proposer.NextGroup();
-    proposer.Hand(true);
-  }
-}
-
 std::vector<Family> Make() {
   std::vector<Family> families;
-  const auto add = [&](Protocol protocol, const std::string& name, const char* says, auto propose,
-                       Invariant invariant = Invariant::kNone, bool deep = false) {
+  const auto add = [&](Protocol protocol, const std::string& name, const std::string& says, auto propose,
+                       Invariant invariant = Invariant::kNone, int unrelated = 0) {
     const char* prefix = model::IsStream(protocol) ? "tcp." : "udp.";
-    families.push_back({prefix + name, says, protocol, propose, invariant, deep});
+    families.push_back({prefix + name, says, protocol, propose, invariant, unrelated});
   };
   for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
     add(protocol, "pairs", "every socket beside every other", Pairs, Invariant::kSymmetry);
@@ -401,8 +172,8 @@ std::vector<Family> Make() {
     add(protocol, "triples", "a fixed part of all triples, in all six orders", SomeTriples, Invariant::kDecomposition);
     add(protocol, "late_triples", "three, of which the first clears SO_REUSEPORT before the last binds", LateTriples);
     add(protocol, "walks", "random walks of up to eight steps", Walks);
-    add(protocol, "all_triples", "every triple of which the first two agree", AllTriples, Invariant::kDecomposition,
-        true);
+    add(protocol, "all_triples", "every triple of which the first two agree", AllTriples, Invariant::kDecomposition);
+    families.back().deep = true;
   }
   add(Protocol::kTcp, "listens", "every pair, listening in three orders", Listens, Invariant::kListenOrders);
   add(Protocol::kTcp, "hint_is_kept", "sockets of one owner that all look alike to the hint", HintIsKept);
@@ -412,21 +183,17 @@ std::vector<Family> Make() {
       Invariant::kSameProtocol);
   add(Protocol::kUdp, "udplite", "pairs over UDP and over UDP-Lite", Twins<Protocol::kUdpLite>,
       Invariant::kSameProtocol);
-  add(Protocol::kUdp, "beside_9_unrelated", "pairs beside 9 unrelated sockets", UnrelatedPairs<9>,
-      Invariant::kUnrelated);
-  add(Protocol::kUdp, "beside_10_unrelated", "pairs beside 10 unrelated sockets", UnrelatedPairs<10>,
-      Invariant::kUnrelated);
-  add(Protocol::kUdp, "beside_11_unrelated", "pairs beside 11 unrelated sockets", UnrelatedPairs<11>,
-      Invariant::kUnrelated);
-  add(Protocol::kUdp, "beside_20_unrelated", "pairs beside 20 unrelated sockets", UnrelatedPairs<20>,
-      Invariant::kUnrelated);
+  for (const int count : {9, 10, 11, 20}) {
+    const std::string beside = std::to_string(count);
+    add(Protocol::kUdp, "beside_" + beside + "_unrelated", "pairs beside " + beside + " unrelated sockets", SomePairs,
+        Invariant::kUnrelated, count);
+  }
   // The third of a triple is the one that makes the slot too long: eight and two are ten, nine and two are more.
-  add(Protocol::kUdp, "triples_beside_8", "torn triples beside 8 unrelated sockets", TornTriples<8>,
-      Invariant::kDecomposition);
-  add(Protocol::kUdp, "triples_beside_9", "torn triples beside 9 unrelated sockets", TornTriples<9>,
-      Invariant::kDecomposition);
-  add(Protocol::kUdp, "triples_beside_20", "torn triples beside 20 unrelated sockets", TornTriples<20>,
-      Invariant::kDecomposition);
+  for (const int count : {8, 9, 20}) {
+    const std::string beside = std::to_string(count);
+    add(Protocol::kUdp, "triples_beside_" + beside, "torn triples beside " + beside + " unrelated sockets", TornTriples,
+        Invariant::kDecomposition, count);
+  }
   return families;
 }
 

@@ -30,6 +30,7 @@ struct Range {
   const Alphabet& alphabet;
   uint64_t seed;
   Pairwise conflict;
+  int unrelated = 0;  // of every scenario
 };
 
 // What can be said of a family's answers without any model.
@@ -55,10 +56,11 @@ inline constexpr size_t kInvariants = static_cast<size_t>(Invariant::kNamespaces
 
 struct Family {
   std::string id;  // "tcp.pairs"
-  const char* says;
+  std::string says;
   model::Protocol protocol;
   void (*propose)(const Range&, const Visit&);
   Invariant invariant = Invariant::kNone;
+  int unrelated = 0;
   bool deep = false;  // only in the deep sweep
 };
 

@@ -176,7 +176,7 @@ class Sweeper {
     for (const Finding& finding : tally.findings) {
       if (finding.count == 0) continue;
       const std::string times = finding.count == 1 ? "once" : Counted(finding.count) + " times";
-      Fail(std::string(family.says) + "; " + times + ":\n" + finding.text.data());
+      Fail(family.says + "; " + times + ":\n" + finding.text.data());
     }
   }
 

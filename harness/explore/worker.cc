@@ -79,7 +79,8 @@ Worker::Worker(const Alphabet& alphabet, const model::Epoch& epoch, const std::v
 }
 
 void Worker::Ask(const Family& family, uint64_t seed, uint64_t parts, uint64_t part) {
-  const Range range = {alphabet_, seed, [this](int holder, int newcomer) { return Conflict(holder, newcomer); }};
+  const Range range = {alphabet_, seed, [this](int holder, int newcomer) { return Conflict(holder, newcomer); },
+                       family.unrelated};
   family.propose(range, [&](const Proposal& proposal) {
     if (PartOf(proposal.group, parts) == part) Examine(proposal, family.invariant);
   });
