@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from driver import build, program
+from driver import build
 from driver.arguments import ROOT, Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -102,7 +102,7 @@ def _said(explorer: Path, command: str, text: bytes | None = None) -> tuple[int,
     """Exit code and standard output, with `text` on standard input; Stop for an end that is no answer."""
     words = [explorer, command] if text is None else [explorer, command, "-"]
     try:
-        ended = subprocess.run(words, input=text or b"", stdout=subprocess.PIPE, timeout=LONGEST, env=program.environment())
+        ended = subprocess.run(words, input=text or b"", stdout=subprocess.PIPE, timeout=LONGEST)
     except OSError as error:
         raise Stop(f"cannot run {explorer}: {error.strerror}; build it again, or name another with --program") from None
     except subprocess.TimeoutExpired:

@@ -129,7 +129,6 @@ def _jobs(
             asked,
             command=[str(programs.explorer), *words],
             attempts=[attempt for attempt in planned if plan.is_explored(attempt.case)],
-            jobs=options.jobs,
             deadline=DEEP_DEADLINE if options.deep else SWEEP_DEADLINE,
             log=folder.sweep,
         )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from results.claims import Claim, Listing
-from results.discrepancies import discrepancies, seen
+from results.discrepancies import SWEEP, discrepancies, seen
 from results.known import FILE
 from results.run import CaseResult, Run, tallied, tally
 from results.text import Style, columns, counted, indented, labelled, one_line, paint, printable, wrapped
@@ -81,6 +81,15 @@ def discrepant(run: Run, style: Style) -> str:
     return "\n".join(blocks)
 
 
+def _again(case: CaseResult, run: Run) -> list[str]:
+    """The words that ask this case again."""
+    if run.command[:1] == ("sweep",):  # the deep cases are in no other command
+        return list(run.command)
+    repeat = ["--repeat", str(len(case.attempts))] if case.status == "flaky" else []
+    walks = [f"--shuffle={run.seed}"] if case.topic == SWEEP and run.seed is not None else []
+    return [*_how(run), *repeat, *walks, case.id]
+
+
 def _how(run: Run) -> Iterator[str]:
     """The words of its command that say how and whom it asked, not what."""
     if run.target.name != "here":
@@ -110,8 +119,7 @@ def _failure(case: CaseResult, run: Run, listing: Listing, style: Style) -> str:
         lines += indented(failure.message, 4)
     if case.output:
         lines += ["  the end of its output"] + [f"    | {line}".rstrip() for line in printable(case.output).split("\n")]
-    repeat = ["--repeat", str(len(case.attempts))] if case.status == "flaky" else []
-    lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *_how(run), *repeat, case.id]))}")
+    lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *_again(case, run)]))}")
     return "\n".join(lines) + "\n"
 
 

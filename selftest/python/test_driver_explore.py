@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ BUILD = {
     "CMakeCache.txt": f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\nCMAKE_PROJECT_NAME:STATIC=portshare\n"
                       "CMAKE_GENERATOR:INTERNAL=Ninja\nCMAKE_MAKE_PROGRAM:FILEPATH=ninja\n",
 }
+
+
+def no_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 class Swept(FrontDoor):
@@ -92,7 +97,8 @@ class Run(Swept):
         self.assertEqual(self.swept_with(), ["--emulate=3.8 on 1"])
 
     def test_beside_one_process(self) -> None:
-        self.assert_ended(self.ask("passes", "--in-one-process"), 0, "2 passed, 0 failed, 0 skipped")
+        self.assert_ended(self.ask("passes", "--in-one-process", "--jobs=3"), 0, "2 passed, 0 failed, 0 skipped")
+        self.assertIn("--jobs=3", (self.results / "latest" / "sweep.txt").read_text())
 
     def test_a_crash_is_the_running_case_s(self) -> None:
         self.explored = "agrees crashes never"
@@ -182,7 +188,9 @@ class Sweep(Swept):
         self.assertEqual(self.swept_with(), ["on 1"])
 
     def test_its_options_reach_the_explorer(self) -> None:
-        self.assert_ended(self.ask("passes", "sweep", "--deep", "--seed", "5", "--kernel", "emulated-3.8", "--jobs=3"), 0)
+        ended = self.ask("passes", "sweep", "--deep", "--seed", "5", "--kernel", "emulated-3.8", "--jobs=3")
+        self.assert_ended(ended, 0)
+        self.assertNotIn("--shuffle", ended.stdout)
         self.assertEqual(self.swept_with(), ["--emulate=3.8 --deep --seed=5 on 1"])
         self.assertIn("--jobs=3", (self.results / "latest" / "sweep.txt").read_text())
 
@@ -237,8 +245,9 @@ class Commands(unittest.TestCase):
 
     def test_words_that_mean_no_scenario(self) -> None:
         (self.folder / "folder").mkdir()
+        (self.folder / "a: b").mkdir()
         (self.folder / "huge").write_bytes(b" " * (explore.LARGEST + 1))
-        for word, said in (("folder", "Is a directory"), ("absent", "No such file"), ("", "No such file"),
+        for word, said in (("folder", "Is a directory"), ("a: b", "Is a directory"), ("absent", "No such file"), ("", "No such file"),
                            ("x" * 9000, "File name too long"), ("huge", "more than"), ("/dev/zero", "more than")):
             self.refused(self.ask("ask", word), said)
         self.refused(self.ask("ask", "a:", "tcp"), "quote the scenario")
@@ -267,6 +276,8 @@ class Commands(unittest.TestCase):
     def test_a_reproducer_that_cannot_be_written(self) -> None:
         self.refused(self.ask("reproduce", "bind a", "-o", "program"), "end in .c")
         self.refused(self.ask("reproduce", "bind a", "-o", "no/folder/x.c"), "No such file or directory")
+        self.refused(self.ask("reproduce", "bind a", "-o", "x.c", preexec_fn=no_room), "File too large")
+        self.assertFalse((self.folder / "x.c").exists())
         self.assertEqual(self.ask("reproduce", "wrong ;", "-o", "x.c").returncode, 1)
         self.assertFalse((self.folder / "x.c").exists())
 

@@ -96,6 +96,17 @@ class Failures(Report):
                 text = report.failures(run, sample.listing(), LOG)
                 self.assertIn(f"  again   ./run_all.sh {again}\n", text)
 
+    def test_the_command_to_ask_the_explorer_again(self) -> None:
+        swept = tuple(dataclasses.replace(case, topic="explore") for case in self.run_.cases)
+        for command, again in {
+            "--shuffle=7 --timeout 3": "--timeout 3 --shuffle=7 fate.error",
+            "sweep --deep --seed 7 --jobs 2": "sweep --deep --seed 7 --jobs 2",
+        }.items():
+            with self.subTest(command):
+                run = dataclasses.replace(self.run_, cases=swept, command=tuple(command.split()), seed=7)
+                text = report.failures(run, sample.listing(), LOG)
+                self.assertIn(f"  again   ./run_all.sh {again}\n", text)
+
     def test_no_output_steers_the_terminal(self) -> None:
         for style in (LOG, TERMINAL):
             with self.subTest(color=style.color):
