@@ -284,7 +284,12 @@ std::string Story(const model::Scenario& scenario, const std::vector<int>& answe
     wrong = StepText(scenario.steps[step], script.names) + "\n  the kernel says " + name(answers[step]) +
             "\n  the model says " + name(decision.error) + ": " + Explain(decision, script.names) + "\n";
   }
-  return Print(script) + wrong;
+  if (wrong.empty()) return Print(script);
+  wrong += "  the kernel's epochs:";
+  for (const model::EpochText& text : model::kEpochs) {
+    if (epoch.*text.field) wrong += std::string(" ") + text.name;
+  }
+  return Print(script) + wrong + "\n";
 }
 
 }  // namespace portshare
