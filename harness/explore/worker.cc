@@ -240,8 +240,7 @@ void Worker::Mismatch(const model::Scenario& scenario, size_t step) {
                          [&](int answer, const model::Step& asked) { return machine.Do(asked).error == answer; });
     };
     if (!differs(scenario)) {
-      return "the kernel wavers; the model has these answers, the kernel had others once:\n" +
-             Story(scenario, answers, epoch_);
+      return "the kernel wavers: asked again, it answers as the model does\n" + Story(scenario, answers_, epoch_);
     }
     const model::Scenario shrunk = Shrink(scenario, differs);
     kernel_.Run(shrunk, answers);
