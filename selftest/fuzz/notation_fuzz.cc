@@ -2,7 +2,10 @@
 // a place in the text.
 //
 //   cmake --preset fuzz && cmake --build build/fuzz --target notation_fuzz
-//   build/fuzz/notation_fuzz -max_total_time=300 -timeout=10 -rss_limit_mb=2048 -dict=selftest/fuzz/notation.dict
+//   mkdir build/fuzz/new
+//   build/fuzz/notation_fuzz -max_total_time=300 -timeout=10 build/fuzz/new selftest/fuzz/notation
+//
+// -dict=selftest/fuzz/notation.dict gets it further in the same time.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
