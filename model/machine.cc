@@ -273,14 +273,15 @@ Decision Machine::Answer(int error, Rule rule) {
 // inet_csk_update_fastreuse()
 void Machine::WriteHint(Situation& asked, int newcomer) {
   Hint& hint = HintOf(asked.newcomer);
-  bool first = true;
+  const bool listens = asked.newcomer.state == State::kListen;
+  // Who listens is in the bucket already.
+  bool first = !listens;
   EachOther(asked, newcomer, [&](int) { return first = false; });
-  const bool by_address = asked.newcomer.reuse_addr && asked.newcomer.state != State::kListen;
-  hint.reuse_addr = epoch_.reuseaddr_hint && by_address && (first || hint.reuse_addr);
+  hint.reuse_addr = epoch_.reuseaddr_hint && asked.newcomer.reuse_addr && !listens && (first || hint.reuse_addr);
   asked.hint = hint;
   if (!Holds<Rule::kWritesHint>(asked)) {
     hint.set = false;
-  } else if (first || !Holds<Rule::kHintMatches>(asked)) {
+  } else if (!Holds<Rule::kHintMatches>(asked)) {
     hint = {.set = true,
             .for_any = first && epoch_.reuseaddr_hint,
             .reuse_addr = hint.reuse_addr,

@@ -26,7 +26,7 @@ struct Decision {
   bool remembered() const { return error != intent_error; }
 };
 
-// "refused: the holder agreed to SO_REUSEADDR, but it listens (b)  [socket(7) SO_REUSEADDR; inet_bind_conflict()]".
+// "the holder agreed to SO_REUSEADDR, but it listens (beside b) [socket(7) SO_REUSEADDR; inet_bind_conflict()]".
 // `names` are the sockets' names by place.
 std::string Explain(const Decision& decision, const std::vector<std::string>& names);
 

@@ -192,12 +192,12 @@ std::vector<Mutant> AllMutants(const Epoch& epoch) {
     for (const Change change : {Change::kNegated, Change::kAlways, Change::kNever}) {
       add({.change = change, .rule = text.rule});
     }
-    for (uint8_t tweak = 0; tweak < kTweaks.size(); ++tweak) {
-      add({.change = Change::kTweaked, .rule = text.rule, .tweak = tweak});
+    for (size_t tweak = 0; tweak < kTweaks.size(); ++tweak) {
+      add({.change = Change::kTweaked, .rule = text.rule, .tweak = static_cast<uint8_t>(tweak)});
     }
   }
-  for (uint8_t place = 0; place < kEpochs.size(); ++place)
-    mutants.push_back({.change = Change::kEpoch, .tweak = place});
+  for (size_t place = 0; place < kEpochs.size(); ++place)
+    mutants.push_back({.change = Change::kEpoch, .tweak = static_cast<uint8_t>(place)});
   return mutants;
 }
 

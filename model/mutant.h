@@ -20,7 +20,7 @@ struct Mutant {
   bool Holds(const Situation& asked) const;
   // The epoch as this mutant believes it to be.
   Epoch Believes(Epoch epoch) const;
-  // "shares_by_port: holder.owner is not looked at"
+  // "shares_by_port: owners are not compared"
   std::string Text() const;
 };
 

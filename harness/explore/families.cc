@@ -177,6 +177,7 @@ std::vector<Family> Make() {
   }
   add(Protocol::kTcp, "listens", "every pair, listening in three orders", Listens, Invariant::kListenOrders);
   add(Protocol::kTcp, "hint_is_kept", "sockets of one owner that all look alike to the hint", HintIsKept);
+  add(Protocol::kTcp, "last_listener", "a listener that is the last on its port, and a newcomer", LastListener);
   add(Protocol::kTcp, "time_wait", "a pair of which the first is in TIME_WAIT", TimeWait);
   add(Protocol::kTcp, "connecting_listener", "a listener that connects", TimeWaitOfListener);
   add(Protocol::kTcp, "mptcp", "pairs over TCP, over MPTCP, and one of each", Twins<Protocol::kMptcp>,
@@ -209,6 +210,8 @@ const char* Says(Invariant invariant) {
       return "I3      three share a port exactly when each two of them do";
     case Invariant::kOrders:
       return "I4      three that share in one order share in all";
+    case Invariant::kOwnersApart:
+      return "        nobody joins another owner's socket that does not agree";
     case Invariant::kCloseForgets:
       return "I5      a closed socket leaves nothing behind";
     case Invariant::kFailureForgets:

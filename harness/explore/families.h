@@ -39,6 +39,7 @@ enum class Invariant : uint8_t {
   kSymmetry,         // I1
   kDecomposition,    // I3
   kOrders,           // I4, over the six orders of a group that is asked for kDecomposition
+  kOwnersApart,      // of what is asked for kDecomposition
   kCloseForgets,     // I5
   kFailureForgets,   // I6
   kListenOrders,     // I7, over a group

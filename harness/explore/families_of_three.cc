@@ -49,9 +49,11 @@ void AllTriples(const Range& range, const Visit& visit) {
   for (int a = 0; a < size; ++a) {
     if (range.alphabet[a].owner != range.alphabet[0].owner) continue;
     for (int b = 0; b < size; ++b) {
-      if (range.conflict(a, b)) continue;
+      // The number of a group is the same whatever the kernel answers.
+      const bool agree = !range.conflict(a, b);
       for (int c = 0; c < size; ++c) {
         proposer.NextGroup();
+        if (!agree) continue;
         proposer.Propose({a, b, c}, {kBindA, kBindB, kBindC});
       }
     }
@@ -87,6 +89,20 @@ void HintIsKept(const Range& range, const Visit& visit) {
   }
 }
 
+void LastListener(const Range& range, const Visit& visit) {
+  Proposer proposer(range, visit);
+  const int size = range.alphabet.size();
+  for (int a = 0; a < size; ++a) {
+    if (!range.alphabet[a].reuse_port) continue;
+    for (int b = 0; b < size; ++b) {
+      proposer.NextGroup();
+      if (!range.alphabet[b].reuse_port || range.alphabet[a].owner != range.alphabet[b].owner) continue;
+      const Step off = Set(1, Option::kReusePort, false);
+      proposer.Propose({a, b, a}, {kBindA, kBindB, kCloseA, kListenB, off, kBindC});
+    }
+  }
+}
+
 void TornTriples(const Range& range, const Visit& visit) {
   Proposer proposer(range, visit);
   const int size = range.alphabet.size();
@@ -99,9 +115,9 @@ void TornTriples(const Range& range, const Visit& visit) {
     for (int joined = 0; joined < size; ++joined) {
       if (!joins(c, joined)) continue;
       for (int other = 0; other < size; ++other) {
-        if (!range.conflict(other, c) || range.conflict(joined, other) || !Picked(joined * size + other, c, 10))
-          continue;
         proposer.NextGroup();
+        if (!Picked(joined * size + other, c, 10)) continue;
+        if (!range.conflict(other, c) || range.conflict(joined, other)) continue;
         proposer.Propose({joined, other, c}, {kBindA, kBindB, kBindC}, false);
         proposer.Propose({other, joined, c}, {kBindA, kBindB, kBindC}, true);
       }

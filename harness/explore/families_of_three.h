@@ -13,6 +13,8 @@ void AllTriples(const Range& range, const Visit& visit);
 void LateTriples(const Range& range, const Visit& visit);
 // The same with sockets that look alike to the hint: one owner, and SO_REUSEPORT.
 void HintIsKept(const Range& range, const Visit& visit);
+// The last on its port listens: what the hint says of those before it still counts.
+void LastListener(const Range& range, const Visit& visit);
 // Two holders of which the newcomer could join one by SO_REUSEPORT and must not the other: what is asked first decides.
 void TornTriples(const Range& range, const Visit& visit);
 // Walks of up to eight steps over four sockets: what no family thinks of.

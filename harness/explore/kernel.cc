@@ -95,7 +95,19 @@ void Kernel::Place::Enter() const noexcept {
 Kernel::Kernel() : self_(geteuid()), next_port_(kFirstPort) {
   // Slots that are shared with nobody else.  Kernels before 6.2 have one table for all namespaces.
   WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots));
-  place_.emplace();
+  Settle();
+}
+
+// A namespace that got no UDP table of its own, for want of memory, has the machine's: a slot would hold strangers.
+void Kernel::Settle() {
+  constexpr int kTries = 10;
+  for (int left = kTries; left > 0; --left) {
+    place_.reset();
+    place_.emplace();
+    const auto slots = ReadSysctl("ipv4/udp_hash_entries");
+    if (!slots || std::atol(slots->c_str()) > 0) break;
+    if (left == 1) throw CannotAsk("no namespace gets a table of UDP ports of its own");
+  }
   has_crowds_ = SlotsAreShared(model::Protocol::kUdp);
 }
 
@@ -157,8 +169,7 @@ uint16_t Kernel::FreshPort() {
 void Kernel::MoveOn() {
   crowd_.members.clear();
   apart_.reset();
-  place_.reset();
-  place_.emplace();
+  Settle();
   time_waits_ = 0;
 }
 

@@ -71,6 +71,7 @@ class Kernel {
   uint16_t FreshPort();
   // To new namespaces.
   void MoveOn();
+  void Settle();
   void Gather(const model::Scenario& scenario);
   void Make(const model::Socket& socket, int& descriptor) const;
   int Do(const model::Step& step, const model::Scenario& scenario);

@@ -96,6 +96,7 @@ int DoSweep(const std::vector<std::string>& words) {
     } else if (name == "--only") {
       std::istringstream ids(value);
       for (std::string id; std::getline(ids, id, ':');) options.only.insert(id);
+      if (options.only.empty()) throw UsageError("--only wants ids");
     } else {
       throw UsageError("unknown option " + word);
     }

@@ -1,11 +1,13 @@
 #include "harness/explore/worker.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <sstream>
 
 #include "harness/explore/notation.h"
 #include "harness/explore/shrink.h"
+#include "netns/cannot_ask.h"
 #include "netns/errno_name.h"
 
 namespace portshare {
@@ -31,6 +33,12 @@ uint64_t Digest(const model::Scenario& scenario) {
   }
   add(static_cast<uint64_t>(scenario.unrelated));
   return digest;
+}
+
+// A pair's answer that others are compared with: the first binds, the second does or meets the first.
+void DemandAnswer(const std::vector<int>& answers) {
+  const bool sound = answers.front() == 0 && (answers.back() == 0 || answers.back() == EADDRINUSE);
+  if (!sound) throw CannotAsk("a pair's answers are " + ErrnoName(answers.front()) + ", " + ErrnoName(answers.back()));
 }
 
 // Groups in an order that has nothing to do with how they were built, so that parts are alike.
@@ -68,6 +76,9 @@ void Tally::Add(const Tally& other) {
 Worker::Worker(const Alphabet& alphabet, const model::Epoch& epoch, const std::vector<model::Mutant>& mutants,
                Board& board, Tally& tally)
     : alphabet_(alphabet), epoch_(epoch), board_(board), tally_(tally), machine_(epoch) {
+  if (mutants.size() > Board::kMostMutants || alphabet.sockets().size() > Board::kMostSockets) {
+    throw CannotAsk("the board is too small: harness/explore/tally.h");
+  }
   for (size_t number = 0; number < mutants.size(); ++number) {
     if (board.killed[number] != 0) continue;
     const model::Mutant& mutant = mutants[number];
@@ -135,6 +146,7 @@ bool Worker::Conflict(int holder, int newcomer) {
         .steps = {{.op = model::Op::kBind, .socket = 0}, {.op = model::Op::kBind, .socket = 1}}};
     std::vector<int> answers;
     kernel_.Run(pair, answers);
+    DemandAnswer(answers);
     known = answers.back() != 0 ? 2 : 1;
   }
   return known == 2;
@@ -143,9 +155,7 @@ bool Worker::Conflict(int holder, int newcomer) {
 void Worker::Watch(const Proposal& proposal, Invariant invariant) {
   const std::vector<int>& at = proposal.places;
   const bool went_well = std::all_of(answers_.begin(), answers_.end(), [](int answer) { return answer == 0; });
-  const bool remembered =
-      decisions_.size() == answers_.size() &&
-      std::any_of(decisions_.begin(), decisions_.end(), [](const model::Decision& made) { return made.remembered(); });
+  const bool remembered = decisions_.size() == answers_.size() && decisions_.back().remembered();
   const bool refused = answers_.back() != 0;
   group_.same_last_answer = group_.scenarios == 0 || (group_.same_last_answer && group_.last_answer == answers_.back());
   group_.last_answer = answers_.back();
@@ -157,6 +167,7 @@ void Worker::Watch(const Proposal& proposal, Invariant invariant) {
 
   switch (invariant) {
     case Invariant::kSymmetry: {
+      DemandAnswer(answers_);
       const bool udp = alphabet_[0].protocol == Protocol::kUdp;
       const auto place = static_cast<size_t>(at[0]) * Board::kMostSockets + static_cast<size_t>(at[1]);
       board_.pairs[udp ? 1 : 0][place] = refused ? 2 : 1;
@@ -166,6 +177,11 @@ void Worker::Watch(const Proposal& proposal, Invariant invariant) {
       const bool wanted = Conflict(at[0], at[2]) || (answers_[1] == 0 && Conflict(at[1], at[2]));
       // The kernel may admit more, where it remembers; it never refuses more.
       Saw(proposal, invariant, refused == wanted, wanted && remembered);
+      const auto foreign = [&](int holder) {
+        return alphabet_[holder].owner != alphabet_[at[2]].owner && Conflict(holder, at[2]);
+      };
+      const bool intrudes = !refused && (foreign(at[0]) || (answers_[1] == 0 && foreign(at[1])));
+      Saw(proposal, Invariant::kOwnersApart, !intrudes, remembered);
       if (proposal.last_of_group && group_.scenarios > 1) {
         const bool same = group_.accepted == 0 || group_.accepted == group_.scenarios;
         Saw(proposal, Invariant::kOrders, same, group_.remembered);
@@ -203,6 +219,7 @@ void Worker::Watch(const Proposal& proposal, Invariant invariant) {
       if (proposal.last_of_group) Saw(proposal, invariant, group_.same_last_answer, false);
       break;
     case Invariant::kNone:
+    case Invariant::kOwnersApart:
     case Invariant::kOrders:
     case Invariant::kListenLate:
       break;
@@ -218,6 +235,7 @@ void Worker::Saw(const Proposal& proposal, Invariant invariant, bool holds, bool
   if (explained) return;
   ++count.unexplained;
   Find(Says(invariant), [&] {
+    if (invariant == Invariant::kNamespacesApart) return Print({proposal.scenario, DefaultNames(2), {}});
     return std::string("violated, and the model does not say why: ") + Says(invariant) + "\n" +
            Story(proposal.scenario, answers_, epoch_);
   });
