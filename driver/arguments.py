@@ -146,7 +146,7 @@ def _run(parser: _Parser) -> None:
         help="in a new order each round; --shuffle=SEED gives an order again")
     add = parser.add_argument_group("how to run").add_argument
     add("--jobs", type=_whole(1), metavar="N", help="cases at once (one a core)")
-    add("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10)")
+    add("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10); the sweep has limits of its own")
     add("--in-one-process", action="store_true", help="all cases in one process, without ctest")
     add("--self-test", action="store_true", help="run the project's own tests; GLOB then names checks")
     add = parser.add_argument_group("what to write").add_argument

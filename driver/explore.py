@@ -62,7 +62,7 @@ def rules_wrong(explorer: Path) -> str:
     code, said = _said(explorer, "rules")
     if code != Exit.EXPECTED:
         raise Stop(f"{explorer} could not tell the rules")
-    kept = RULES.read_text(encoding="utf-8") if RULES.exists() else ""
+    kept = RULES.read_text(encoding="utf-8", errors="replace") if RULES.exists() else ""
     new = said.decode(errors="replace")
     changes = difflib.unified_diff(kept.splitlines(), new.splitlines(), "docs/rules.md", "this kernel", lineterm="")
     told = "\n".join(changes)

@@ -111,6 +111,10 @@ int DoSweep(const std::vector<std::string>& words) {
   if (const char* index = std::getenv("GTEST_SHARD_INDEX")) options.shard = Whole("GTEST_SHARD_INDEX", index, 0);
   if (options.shard >= options.shards) throw UsageError("GTEST_SHARD_INDEX is not below GTEST_TOTAL_SHARDS");
 
+  if (BecomeNamespaceRoot() == Privilege::kNone) {
+    SkipSweep(options, PrivilegeTrouble());
+    return kAsExpected;
+  }
   BecomeRoot(emulate);
   const model::Epoch epoch = CurrentEpoch();
   const bool good = Sweep(options, LettersHere(epoch), epoch, std::cout);

@@ -60,6 +60,10 @@ std::string Counted(uint64_t number) {
   return text;
 }
 
+bool Selected(const SweepOptions& options, const std::string& id, bool deep = false) {
+  return options.only.empty() ? !deep || options.deep : options.only.contains(id);
+}
+
 class Sweeper {
  public:
   Sweeper(const SweepOptions& options, const Letters& letters, const model::Epoch& epoch, std::ostream& out)
@@ -81,23 +85,19 @@ class Sweeper {
          << std::left << std::setw(34) << "family" << std::right << std::setw(12) << "scenarios" << std::setw(12)
          << "answers" << std::setw(10) << "differ" << std::setw(9) << "seconds\n";
     for (const Family& family : Families()) {
-      if (Selected("explore." + family.id, family.deep)) AskFamily(family);
+      if (Selected(options_, "explore." + family.id, family.deep)) AskFamily(family);
     }
     Line("total", whole_, std::chrono::duration<double>(Clock::now() - begun).count());
     out_ << "digest " << std::hex << whole_.digest << std::dec << "\n";
     Invariants();
     Causes();
-    if (Selected(kExchangeCase)) Exchange();
-    if (Selected(kRulesCase)) EveryRuleDecides();
-    if (Selected(kMutantsCase)) EveryMutantIsNoticed();
+    if (Selected(options_, kExchangeCase)) Exchange();
+    if (Selected(options_, kRulesCase)) EveryRuleDecides();
+    if (Selected(options_, kMutantsCase)) EveryMutantIsNoticed();
     return good_;
   }
 
  private:
-  bool Selected(const std::string& id, bool deep = false) const {
-    return options_.only.empty() ? !deep || options_.deep : options_.only.contains(id);
-  }
-
   void AskFamily(const Family& family) {
     const auto begun = Clock::now();
     Journal::Get().Begin("explore." + family.id, family.deep ? kDeepLimit : kLimit);
@@ -181,7 +181,7 @@ class Sweeper {
   }
 
   void Fail(const std::string& message) {
-    Journal::Get().Fail("harness/explore/families.cc", 0, message);
+    Journal::Get().Fail("harness/explore/families.cc", 1, message);
     out_ << message << "\n";
     good_ = false;
   }
@@ -270,7 +270,7 @@ class Sweeper {
 
   bool SomeFamilyLeftOut() const {
     for (const Family& family : Families()) {
-      if (!family.deep && !Selected("explore." + family.id)) return true;
+      if (!family.deep && !Selected(options_, "explore." + family.id)) return true;
     }
     return false;
   }
@@ -335,6 +335,15 @@ std::vector<SweepCase> SweepCases() {
   cases.push_back({kRulesCase, "every rule of the model decides some scenario"});
   cases.push_back({kMutantsCase, "every rule of the model, broken, would be noticed"});
   return cases;
+}
+
+void SkipSweep(const SweepOptions& options, const std::string& why) {
+  for (const SweepCase& left : SweepCases()) {
+    if (!Selected(options, left.id, left.deep)) continue;
+    Journal::Get().Begin(left.id, kLimit);
+    Journal::Get().Skip(needs::kNamespace.code, why, needs::kNamespace.fix);
+    Journal::Get().End();
+  }
 }
 
 bool Sweep(const SweepOptions& options, const Letters& letters, const model::Epoch& epoch, std::ostream& out) {

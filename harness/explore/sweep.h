@@ -28,6 +28,9 @@ struct SweepCase {
 };
 std::vector<SweepCase> SweepCases();
 
+// Writes of each case that it was skipped: there is no place to ask from.
+void SkipSweep(const SweepOptions& options, const std::string& why);
+
 // Asks, writes the events of each case and the tables to `out`.  Returns false when a case failed or could not be
 // asked.
 bool Sweep(const SweepOptions& options, const Letters& letters, const model::Epoch& epoch, std::ostream& out);
