@@ -151,9 +151,11 @@ class Sweeper {
   int AskAsWorker(const Family& family, Tally& tally, size_t job) {
     try {
       const Alphabet& alphabet = family.protocol == model::Protocol::kUdp ? udp_ : tcp_;
-      const auto parts = static_cast<uint64_t>(options_.shards) * static_cast<uint64_t>(options_.jobs);
-      const auto part = static_cast<uint64_t>(options_.shard) * static_cast<uint64_t>(options_.jobs) + job;
-      Worker(alphabet, epoch_, mutants_, board_[0], tally).Ask(family, options_.seed, parts, part);
+      const Part part = {.shards = static_cast<uint64_t>(options_.shards),
+                         .shard = static_cast<uint64_t>(options_.shard),
+                         .jobs = static_cast<uint64_t>(options_.jobs),
+                         .job = job};
+      Worker(alphabet, epoch_, mutants_, board_[0], tally).Ask(family, options_.seed, part);
       return 0;
     } catch (const std::exception& failure) {
       std::snprintf(tally.trouble.data(), tally.trouble.size(), "%s", failure.what());

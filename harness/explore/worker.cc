@@ -41,9 +41,11 @@ void DemandAnswer(const std::vector<int>& answers) {
   if (!sound) throw CannotAsk("a pair's answers are " + ErrnoName(answers.front()) + ", " + ErrnoName(answers.back()));
 }
 
-// Groups in an order that has nothing to do with how they were built, so that parts are alike.
-uint64_t PartOf(uint64_t group, uint64_t parts) {
-  return (group * 0x9e3779b97f4a7c15 >> 32) % parts;
+// Groups in an order that has nothing to do with how they were built, so that parts are alike.  The groups of a shard
+// do not depend on how many workers share it.
+bool IsOf(const Part& part, uint64_t group) {
+  const uint64_t mixed = group * 0x9e3779b97f4a7c15 >> 32;
+  return mixed % part.shards == part.shard && mixed / part.shards % part.jobs == part.job;
 }
 
 }  // namespace
@@ -89,11 +91,11 @@ Worker::Worker(const Alphabet& alphabet, const model::Epoch& epoch, const std::v
   }
 }
 
-void Worker::Ask(const Family& family, uint64_t seed, uint64_t parts, uint64_t part) {
+void Worker::Ask(const Family& family, uint64_t seed, const Part& part) {
   const Range range = {alphabet_, seed, [this](int holder, int newcomer) { return Conflict(holder, newcomer); },
                        family.unrelated};
   family.propose(range, [&](const Proposal& proposal) {
-    if (PartOf(proposal.group, parts) == part) Examine(proposal, family.invariant);
+    if (IsOf(part, proposal.group)) Examine(proposal, family.invariant);
   });
 }
 

@@ -12,14 +12,22 @@
 
 namespace portshare {
 
+// A worker's share: one of `jobs` in one of `shards`.
+struct Part {
+  uint64_t shards = 1;
+  uint64_t shard = 0;
+  uint64_t jobs = 1;
+  uint64_t job = 0;
+};
+
 class Worker {
  public:
   // `mutants` are those of model::AllMutants(); the board says which of them are dead already.
   Worker(const Alphabet& alphabet, const model::Epoch& epoch, const std::vector<model::Mutant>& mutants, Board& board,
          Tally& tally);
 
-  // Asks the scenarios of the groups that are this part of `parts`.  Throws CannotAsk.
-  void Ask(const Family& family, uint64_t seed, uint64_t parts, uint64_t part);
+  // Asks the scenarios of the groups of this part.  Throws CannotAsk.
+  void Ask(const Family& family, uint64_t seed, const Part& part);
 
   // One scenario, counted and compared.
   void Examine(const Proposal& proposal, Invariant invariant);
