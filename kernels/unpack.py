@@ -210,10 +210,11 @@ def _modules(base: Path, release: str, into: Path) -> tuple[tuple[Path, ...], di
     brought: dict[Path, Path] = {}
 
     def bring(name: str) -> tuple[Path, ...]:
-        for path in _needs(base, release, name):
+        needed = _needs(base, release, name)
+        for path in needed:
             if path not in brought:
                 brought[path] = _bring_module(path, into)
-        return tuple(brought[path] for path in _needs(base, release, name))
+        return tuple(brought[path] for path in needed)
 
     channel = dict.fromkeys(path for name in CHANNEL for path in bring(name))
     wanted = {name: files for name in WANTED if (files := bring(name))}
