@@ -1,40 +1,41 @@
 """The little that is asked of an ELF file: what machine it is for, and whether QEMU can start it as it is."""
 
+import mmap
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 _MACHINES = {62: "amd64", 183: "arm64", 22: "s390x", 8: "mipsel", 3: "i386"}
 _PT_NOTE = 4
 _PVH_NOTE = (b"Xen", 18)  # XEN_ELFNOTE_PHYS32_ENTRY: the 32-bit entry point of PVH
 
+Content = bytes | mmap.mmap
 
-def machine(path: Path) -> str:
+
+def machine(content: Content) -> str:
     """The architecture as Debian calls it, or the number of the ELF header."""
-    head = path.open("rb").read(20)
-    number = struct.unpack_from(("<" if head[5] == 1 else ">") + "H", head, 18)[0]
+    order = "<" if content[5] == 1 else ">"
+    number = struct.unpack_from(f"{order}H", content, 18)[0]
     return _MACHINES.get(number, str(number))
 
 
-def has_pvh_entry(path: Path) -> bool:
-    """Whether the kernel says where PVH enters it; a 64-bit little-endian file is meant."""
-    return any(note == _PVH_NOTE for note in _notes(path))
+def has_pvh_entry(content: Content) -> bool:
+    """Whether the kernel says where PVH enters it; False where it is no whole 64-bit little-endian file."""
+    try:
+        return any(note == _PVH_NOTE for note in _notes(content))
+    except struct.error:
+        return False  # cut short
 
 
-def _notes(path: Path) -> Iterator[tuple[bytes, int]]:
+def _notes(content: Content) -> Iterator[tuple[bytes, int]]:
     """(owner, type) of each note of the program headers."""
-    with path.open("rb") as file:
-        head = file.read(64)
-        if head[:6] != b"\x7fELF\x02\x01":
-            return
-        start = struct.unpack_from("<Q", head, 32)[0]
-        size, count = struct.unpack_from("<HH", head, 54)
-        for index in range(count):
-            file.seek(start + index * size)
-            kind, _, offset, _, _, length = struct.unpack("<IIQQQQ", file.read(40))
-            if kind == _PT_NOTE:
-                file.seek(offset)
-                yield from _notes_in(file.read(length))
+    if content[:6] != b"\x7fELF\x02\x01":
+        return
+    start = struct.unpack_from("<Q", content, 32)[0]
+    size, count = struct.unpack_from("<HH", content, 54)
+    for index in range(count):
+        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", content, start + index * size)
+        if kind == _PT_NOTE:
+            yield from _notes_in(content[offset : offset + length])
 
 
 def _notes_in(text: bytes) -> Iterator[tuple[bytes, int]]:

@@ -1,6 +1,7 @@
 """From packages, or from a user's own files, to what a boot needs."""
 
 import lzma
+import mmap
 import os
 import re
 import shutil
@@ -66,7 +67,7 @@ def packages(kernel: Kernel, debs: Sequence[Path], into: Path, final: Path) -> I
         bootable(found, kernel.architecture, file)
     else:
         shutil.copy2(found, file)
-    if kernel.kind == "uml":
+    if kernel.kind == "uml" and not _runs(file):
         _bring_library(tree, file, into, final)
     config = None
     if at := _first(tree, _CONFIG_FILES):
@@ -85,23 +86,29 @@ def own(path: Path, into: Path) -> Image:
         raise NoKernel(f"{path}: there is no such file")
     if path.is_dir():
         return _build_tree(path, into)
-    head = path.open("rb").read(0x300)
-    if head[:4] == b"\x7fELF":
-        text = path.read_bytes()
-        release = _release(text)
+    try:
+        # A vmlinux with debug information has hundreds of megabytes.
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _file(path, content, into)
+    except ValueError:
+        raise NoKernel(f"{path}: is empty") from None
+
+
+def _file(path: Path, content: mmap.mmap, into: Path) -> Image:
+    if content[:4] == b"\x7fELF":
+        release = _release(content)
         if release is None:
             raise NoKernel(f"{path}: a program, but no Linux kernel")
-        if b"User Mode Linux" in text:
+        if content.find(b"User Mode Linux") >= 0:
             return Image(path, None, release, here(), "uml")
-        if elf.machine(path) == "amd64" and not elf.has_pvh_entry(path):
+        if elf.machine(content) == "amd64" and not elf.has_pvh_entry(content):
             raise NoKernel(f"{path}: this vmlinux has no entry for PVH (CONFIG_PVH); give its bzImage")
-        return Image(path, None, release, elf.machine(path), "qemu")
-    if head[0x202:0x206] == b"HdrS":
+        return Image(path, None, release, elf.machine(content), "qemu")
+    if content[0x202:0x206] == b"HdrS":
         into.mkdir(parents=True, exist_ok=True)
-        file = bootable(path, "amd64", into / "vmlinux")
-        return Image(file, None, _release_of_bzimage(path), "amd64", "qemu")
-    if head[0x38:0x3C] == b"ARM\x64":
-        return Image(path, None, _release(path.read_bytes()) or "unknown", "arm64", "qemu")
+        return Image(bootable(path, "amd64", into / "vmlinux"), None, _release_of_bzimage(content), "amd64", "qemu")
+    if content[0x38:0x3C] == b"ARM\x64":
+        return Image(path, None, _release(content) or "unknown", "arm64", "qemu")
     raise NoKernel(f"{path}: no bzImage, no vmlinux, no User-Mode Linux and no arm64 Image")
 
 
@@ -124,7 +131,7 @@ def bootable(packed: Path, architecture: str, file: Path) -> Path:
         content = unpacked(whole, str(packed))
     file.write_bytes(content)
     # A kernel without an entry for PVH starts the long way.
-    if architecture == "amd64" and not (content[:4] == b"\x7fELF" and elf.has_pvh_entry(file)):
+    if architecture == "amd64" and not (content[:4] == b"\x7fELF" and elf.has_pvh_entry(content)):
         file.write_bytes(whole)
     return file
 
@@ -135,16 +142,21 @@ def unpacked(packed: bytes, what: str) -> bytes:
     try:
         match suffix:
             case ".gz":
-                return zlib.decompressobj(wbits=31).decompress(packed)
-            case ".xz":
-                return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed)
-            case ".lzma":
-                return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(packed)
+                return _whole(zlib.decompressobj(wbits=31), packed, what)
+            case ".xz" | ".lzma":
+                return _whole(lzma.LZMADecompressor(lzma.FORMAT_AUTO), packed, what)
             case ".zst" | ".lz4":
                 return _by_program("zstd" if suffix == ".zst" else "lz4", packed, what)
     except (zlib.error, lzma.LZMAError) as error:
         raise NoKernel(f"{what}: damaged: {error}") from None
     raise NoKernel(f"{what}: its payload is packed in a way that is not known here ({packed[:4].hex()})")
+
+
+def _whole(stream: "zlib._Decompress | lzma.LZMADecompressor", packed: bytes, what: str) -> bytes:
+    content = stream.decompress(packed)
+    if not stream.eof:
+        raise NoKernel(f"{what}: damaged: it ends too early")
+    return content
 
 
 def _by_program(program: str, packed: bytes, what: str) -> bytes:
@@ -174,8 +186,17 @@ def _first(tree: Path, globs: Sequence[str]) -> Path | None:
     return next((path for glob in globs for path in sorted(tree.glob(glob)) if path.is_file()), None)
 
 
+def _runs(program: Path) -> bool:
+    """Whether a User-Mode Linux gets as far as its own code: the machine's C library may be too old for it."""
+    try:
+        run(program, "--version")
+    except NoKernel:
+        return False
+    return True
+
+
 def _bring_library(tree: Path, program: Path, into: Path, final: Path) -> None:
-    """Lets the program run with the C library of its own suite: a newer one than the machine's may be needed."""
+    """Lets the program run with the C library of its own suite, from where that will be."""
     loader = Path(run("patchelf", "--print-interpreter", program).strip()).name
     folder = into / "lib"
     folder.mkdir()
@@ -191,19 +212,21 @@ def _bring_library(tree: Path, program: Path, into: Path, final: Path) -> None:
 def _modules_of_packages(
     kernel: Kernel, tree: Path, into: Path
 ) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
-    folders = [folder for at in _MODULE_FOLDERS if (folder := tree / at / kernel.release).is_dir()]
-    if not kernel.modules or not folders:
+    folder = next((path for at in _MODULE_FOLDERS if (path := tree / at / kernel.release).is_dir()), None)
+    if not kernel.modules or folder is None:
         return (), {}
-    # The packages may have both folders; kmod asks lib/modules under the base.
+    # Where the packages have them differs; kmod asks lib/modules under its base.
     base = into / "base"
-    for folder in folders:
-        shutil.copytree(folder, base / "lib/modules" / kernel.release, symlinks=True, dirs_exist_ok=True)
-    found = _modules(base, kernel.release, into / "modules")
+    (base / "lib/modules").mkdir(parents=True)
+    folder.rename(base / "lib/modules" / kernel.release)
+    found = _modules(base, kernel.release, CHANNEL if kernel.kind == "qemu" else (), into / "modules")
     shutil.rmtree(base)
     return found
 
 
-def _modules(base: Path, release: str, into: Path) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
+def _modules(
+    base: Path, release: str, carriers: Sequence[str], into: Path
+) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
     """The modules for the channel, and those for each wanted one, from base/lib/modules as files in `into`."""
     into.mkdir(parents=True, exist_ok=True)
     run("depmod", "-b", base, release)
@@ -216,7 +239,7 @@ def _modules(base: Path, release: str, into: Path) -> tuple[tuple[Path, ...], di
                 brought[path] = _bring_module(path, into)
         return tuple(brought[path] for path in needed)
 
-    channel = dict.fromkeys(path for name in CHANNEL for path in bring(name))
+    channel = dict.fromkeys(path for name in carriers for path in bring(name))
     wanted = {name: files for name in WANTED if (files := bring(name))}
     return tuple(channel), wanted
 
@@ -261,7 +284,7 @@ def _build_tree(tree: Path, into: Path) -> Image:
         for name in ("modules.order", "modules.builtin"):
             if (tree / name).exists():
                 shutil.copy(tree / name, base / name)
-        channel, wanted = _modules(into / "base", release, into / "modules")
+        channel, wanted = _modules(into / "base", release, CHANNEL if image.kind == "qemu" else (), into / "modules")
         shutil.rmtree(into / "base")
     config = tree / ".config"
     return Image(image.kernel, config if config.exists() else None, release, image.architecture, image.kind, channel, wanted)
@@ -276,13 +299,13 @@ def _built_modules(tree: Path) -> Iterator[Path]:
             yield path
 
 
-def _release(text: bytes) -> str | None:
+def _release(content: bytes | mmap.mmap) -> str | None:
     """What uname(2) of this kernel says, from the banner that it prints."""
-    found = re.search(rb"Linux version (\d[\x21-\x7e]*) ", text)
+    found = re.search(rb"Linux version (\d[\x21-\x7e]*) ", content)
     return found[1].decode() if found else None
 
 
-def _release_of_bzimage(path: Path) -> str:
-    whole = path.read_bytes()
-    at = struct.unpack_from("<H", whole, 0x20E)[0] + 0x200
-    return re.match(rb"[\x21-\x7e]*", whole[at : at + 200])[0].decode()
+def _release_of_bzimage(content: mmap.mmap) -> str:
+    # Documentation/arch/x86/boot.rst, kernel_version: told from the end of the boot sector.
+    at = struct.unpack_from("<H", content, 0x20E)[0] + 0x200
+    return content[at : at + 200].partition(b" ")[0].decode("ascii", "replace")
