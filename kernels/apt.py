@@ -91,7 +91,7 @@ class _State:
         except NoKernel as error:
             if not self.stamp.exists():
                 raise
-            say(f"{error}; the index of {time.strftime('%F', time.localtime(self.stamp.stat().st_mtime))} is used")
+            say(f"{self.kernel.name}: {error}; the index of {time.strftime('%F', time.localtime(self.stamp.stat().st_mtime))} is used")
         return False
 
     def update(self, say: Callable[[str], None]) -> None:
@@ -104,26 +104,26 @@ class _State:
         say(f"{self.kernel.name}: reads the index of {self.place.name}")
         ended = self._run("apt-get", "update")
         if ended.returncode != 0:
-            raise NoKernel(f"{self.kernel.name}: the index of {self.place.name} {_why_not(ended, mirror)}")
+            raise NoKernel(f"the index of {self.place.name} {_why_not(ended, mirror)}")
         self.stamp.touch()
 
     def get(self, package: str, into: Path) -> Package:
         name, _, version = package.partition("=")
         shown = self._show(package)
         if not shown:
-            raise _Gone(f"{self.kernel.name}: {package} is not in {self.place.name} any more{self._nearest(name, '')}")
+            raise _Gone(f"{package} is not in {self.place.name} any more{self._nearest(name, '')}")
         id = f"{name}={shown['Version']}"
         before = set(into.iterdir())
         ended = self._run("apt-get", "download", f"{name}:{shown['Architecture']}={shown['Version']}", cwd=into)
         new = set(into.iterdir()) - before
         if ended.returncode != 0 or len(new) != 1:
             if "404" in ended.stderr:
-                raise _Gone(f"{self.kernel.name}: {id} is listed by {self.place.name} and yet the mirror has it no more"
+                raise _Gone(f"{id} is listed by {self.place.name} and yet the mirror has it no more"
                             f"{self._nearest(name, name)}")
-            raise NoKernel(f"{self.kernel.name}: {id} cannot be downloaded: {_error_line(ended.stderr)}")
+            raise NoKernel(f"{id} cannot be downloaded: {_error_line(ended.stderr)}")
         file = new.pop()
         if (found := sha256(file)) != shown["SHA256"]:
-            raise NoKernel(f"{self.kernel.name}: {id} has a wrong checksum: {found}, and {self.place.name} promises "
+            raise NoKernel(f"{id} has a wrong checksum: {found}, and {self.place.name} promises "
                            f"{shown['SHA256']}; try again, or ask another mirror")
         return Package(file, id, found)
 
@@ -146,7 +146,7 @@ class _State:
                 [command[0], "-c", str(self.config), "-q", *command[1:]], cwd=cwd, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, errors="replace", env=os.environ | {"LC_ALL": "C"})
         except FileNotFoundError:
-            raise NoKernel(f"{self.kernel.name}: {command[0]} is not here; kernels are fetched where apt is, and "
+            raise NoKernel(f"{command[0]} is not here; kernels are fetched where apt is, and "
                            "--kernel PATH asks one of your own anywhere") from None
 
 
@@ -175,6 +175,9 @@ APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
+Acquire::Retries "1";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
 Dir::Etc::sourcelist "{place}/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";

@@ -164,6 +164,11 @@ def _differences(at: Path, files: dict[str, dict[str, object]], thorough: bool) 
 def _one_line_of_what_fails(kernel: Kernel) -> Iterator[None]:
     try:
         yield
+    except NoKernel as error:
+        why = str(error)
     except OSError as error:
-        hint = "; PORTSHARE_CACHE names another folder" if error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS) else ""
-        raise NoKernel(f"{kernel.name}: {error.strerror or error}: {error.filename or folder()}{hint}") from None
+        why = f"{error.strerror or error}: {error.filename or folder()}"
+    else:
+        return
+    elsewhere = any(os.strerror(number) in why for number in (errno.ENOSPC, errno.EACCES, errno.EROFS))
+    raise NoKernel(f"{kernel.name}: {why}{'; PORTSHARE_CACHE names another folder' if elsewhere else ''}")

@@ -1,5 +1,6 @@
 """From packages, or from a user's own files, to what a boot needs."""
 
+import errno
 import lzma
 import mmap
 import os
@@ -29,6 +30,7 @@ _KERNEL_FILES = ("boot/vmlinuz-*", "boot/vmlinux-*", "usr/lib/modules/*/vmlinuz"
                  "usr/bin/linux.uml", "usr/bin/runsc")
 _CONFIG_FILES = ("boot/config-*", "usr/lib/modules/*/config", "lib/modules/*/config", "usr/lib/uml/config*")
 _MODULE_FOLDERS = ("lib/modules", "usr/lib/modules", "usr/lib/uml/modules")
+FULL = os.strerror(errno.ENOSPC)
 _PACKED = {
     b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst", b"\x02\x21\x4c\x18": ".lz4",
     b"\x04\x22\x4d\x18": ".lz4", b"\x5d\x00\x00": ".lzma",
@@ -61,7 +63,7 @@ def packages(kernel: Kernel, debs: Sequence[Path], into: Path, final: Path) -> I
         run("dpkg-deb", "-x", deb, tree)
     found = _first(tree, _KERNEL_FILES)
     if found is None:
-        raise NoKernel(f"{kernel.name}: there is no kernel in {', '.join(deb.name for deb in debs)}")
+        raise NoKernel(f"there is no kernel in {', '.join(deb.name for deb in debs)}")
     file = into / "kernel"
     if kernel.kind == "qemu":
         bootable(found, kernel.architecture, file)
@@ -169,7 +171,7 @@ def _by_program(program: str, packed: bytes, what: str) -> bytes:
 
 
 def run(*command: str | Path) -> str:
-    """Its standard output; NoKernel with its last word when it fails."""
+    """Its standard output; NoKernel with one line of what it said when it fails."""
     words = [str(word) for word in command]
     try:
         ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
@@ -177,8 +179,9 @@ def run(*command: str | Path) -> str:
     except FileNotFoundError:
         raise NoKernel(f"{words[0]} is not here: see ./run_all.sh kernels list --install-deps") from None
     if ended.returncode != 0:
-        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise NoKernel(f"{words[0]} {Path(words[-2]).name if len(words) > 2 else ''}: {last}")
+        said = ended.stderr.strip().splitlines() or [f"ended with {ended.returncode} and said nothing"]
+        # What a helper of the program said of a full disk says more than the program's own last word.
+        raise NoKernel(f"{words[0]}: {next((line for line in said if FULL in line), said[-1])}")
     return ended.stdout
 
 
