@@ -136,8 +136,9 @@ def _wrong(kernel: Kernel, thorough: bool) -> str | None:
     try:
         manifest = json.loads((at / MANIFEST).read_text())
         made_of, files = manifest["made_of"], manifest["files"]
+        _image(kernel)
         what = next(_differences(at, files, thorough), None)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"{MANIFEST} cannot be read ({error})"
         made_of = None
     if what is None and made_of != _made_of(kernel):
