@@ -1,8 +1,11 @@
 #include "harness/listing.h"
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "harness/case.h"
 #include "harness/need.h"
@@ -49,6 +52,13 @@ Json CaseJson(const CaseRecord& record) {
           {"epochs", record.facts.epochs}};
 }
 
+Json Words(const std::string& text) {
+  Json words = Json::array();
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
 }  // namespace
 
 std::string ClaimsAsJson() {
@@ -60,7 +70,9 @@ std::string ClaimsAsJson() {
   for (const model::EpochText& epoch : model::kEpochs) {
     epochs.push_back({{"name", epoch.name}, {"says", epoch.says}, {"source", epoch.source}});
   }
-  return Json{{"schema", 1}, {"claims", claims}, {"cases", cases}, {"epochs", epochs}}.dump(1);
+  Json needs = Json::array();
+  for (const Need* need : AllNeeds()) needs.push_back({{"name", need->name}, {"modules", Words(need->modules)}});
+  return Json{{"schema", 1}, {"claims", claims}, {"cases", cases}, {"epochs", epochs}, {"needs", needs}}.dump(1);
 }
 
 std::string FactsAsJson(const std::vector<EpochFact>& epochs) {
@@ -79,7 +91,14 @@ std::string FactsAsJson(const std::vector<EpochFact>& epochs) {
   }
   Json values = Json::object();
   for (const EpochFact& epoch : epochs) values[epoch.name] = epoch.holds ? Json(*epoch.holds) : Json(nullptr);
-  return Json{{"schema", 1}, {"privilege", PrivilegeName(privilege)}, {"needs", needs}, {"epochs", values}}.dump(1);
+  utsname kernel{};
+  uname(&kernel);
+  return Json{{"schema", 1},
+              {"privilege", PrivilegeName(privilege)},
+              {"kernel", {{"release", kernel.release}, {"version", kernel.version}, {"machine", kernel.machine}}},
+              {"needs", needs},
+              {"epochs", values}}
+      .dump(1);
 }
 
 }  // namespace portshare

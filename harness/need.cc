@@ -174,21 +174,21 @@ const Need kReusePort{"so_reuseport", "no_so_reuseport", "ask Linux 3.9 or newer
 const Need kSecondOwner{"second_owner", "no_second_owner", kMoreUids, [] { return MayBecome(Carol()); }};
 const Need kUserNamespace{"user_namespace", "no_user_namespace", "allow nested user namespaces", MakesUserNamespace};
 const Need kIpv6{"ipv6", "no_ipv6", "enable IPv6 (modprobe ipv6, or ipv6.disable=0)",
-                 [] { return OpensSocket(AF_INET6, SOCK_STREAM, 0, "IPv6"); }};
+                 [] { return OpensSocket(AF_INET6, SOCK_STREAM, 0, "IPv6"); }, "ipv6"};
 const Need kVeth{"veth", "no_veth", "build the kernel with CONFIG_VETH",
-                 [] { return MakesLink([] { AddLink("probe0", "veth"); }); }};
+                 [] { return MakesLink([] { AddLink("probe0", "veth"); }); }, "veth"};
 const Need kDummy{"dummy", "no_dummy", "build the kernel with CONFIG_DUMMY",
-                  [] { return MakesLink([] { AddLink("probe0", "dummy"); }); }};
+                  [] { return MakesLink([] { AddLink("probe0", "dummy"); }); }, "dummy"};
 const Need kVrf{"vrf", "no_vrf", "build the kernel with CONFIG_NET_VRF",
-                [] { return MakesLink([] { AddVrf("probe0", 10); }); }};
+                [] { return MakesLink([] { AddVrf("probe0", 10); }); }, "vrf"};
 const Need kMptcp{"mptcp", "no_mptcp", kNewerKernel,
                   [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP, "MPTCP"); }};
 const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which removed it",
                     [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
 const Need kSctp{"sctp", "no_sctp", "build the kernel with CONFIG_IP_SCTP",
-                 [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }};
+                 [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }, "sctp"};
 const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
-                  [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }};
+                  [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }, "vsock vsock_loopback"};
 const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_CHECKPOINT_RESTORE and run as root",
                    [] { return SetsOnTcp(so::kRepair, "TCP_REPAIR is refused"); }};
 const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", Migrates};

@@ -14,6 +14,7 @@ struct Need {
   const char* code;  // the skip code, "no_second_owner"
   const char* fix;   // what the reader can do about it
   std::optional<std::string> (*probe)();
+  const char* modules = "";  // of the kernel, with spaces between them: a guest loads them where they are not built in
 };
 
 namespace needs {

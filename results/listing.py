@@ -61,10 +61,18 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that cases need of a kernel; `modules` are those of its modules that bring it."""
+    name: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Listing:
     claims: tuple[Claim, ...]
     cases: tuple[Case, ...]
     epochs: tuple[Epoch, ...] = ()
+    needs: tuple[Need, ...] = ()
 
     @classmethod
     def from_json(cls, value: object) -> Listing:

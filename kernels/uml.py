@@ -1,0 +1,32 @@
+"""User-Mode Linux: a kernel that is a program."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernels import initramfs
+from kernels.guest import Guest, socket_pair, started
+
+MEMORY = 256  # MiB
+
+
+@dataclass(frozen=True)
+class UserModeLinux:
+    kernel: Path
+    init: Path
+    modules: tuple[Path, ...]
+
+    @contextlib.contextmanager
+    def start(self, folder: Path) -> Iterator[Guest]:
+        """A guest that takes orders. `folder` holds what it needs meanwhile. GuestLost when it does not come up."""
+        ours, its = socket_pair()
+        image = folder / "initramfs"
+        image.write_bytes(initramfs.archive(self.init.read_bytes(), self.modules))
+        command = [
+            self.kernel, f"mem={MEMORY}M", f"initrd={image}", f"uml_dir={folder}", "quiet", "loglevel=1", "panic=-1",
+            "con=null", "con0=null,fd:1", f"con1=fd:{its}", "portshare.channel=/dev/tty1",
+        ]  # fmt: skip
+        with started(command, keep=[its], channel=(ours, ours), cwd=folder, env={"TMPDIR": str(folder)}) as guest:
+            guest.ready()
+            yield guest
