@@ -1,6 +1,5 @@
 #include "harness/need.h"
 
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
