@@ -62,8 +62,6 @@ CASE(OptionNumbers, TheNumberOfOtherArchitecturesMeansNothingHere, Witnesses("op
   EXPECT_THAT(Tcp(Loopback4()).Made().Set(kReusePortElsewhere), FailsWith(ENOPROTOOPT));
 }
 
-#if !defined(__alpha__) && !defined(__mips__) && !defined(__hppa__) && !defined(__sparc__)
-
 CLAIM(
     {.id = "option.reuseport_is_15",
      .says = "Where the generic headers apply, option 15 of SOL_SOCKET is SO_REUSEPORT and lets servers share a port.",
@@ -72,15 +70,14 @@ CLAIM(
      .sources = {Kernel("uapi/asm-generic/socket.h")},
      .documents = {Stated("ES-27")}});
 
-CASE(OptionNumbers, Option15SharesAPort, Witnesses("option.reuseport_is_15"), Needs(needs::kReusePort)) {
+CASE(OptionNumbers, Option15SharesAPort, Witnesses("option.reuseport_is_15"),
+     Needs(needs::kReusePort, needs::kGenericNumbers)) {
   constexpr Option kFifteen{SOL_SOCKET, 15, "option 15"};
   const SocketSpec sharing = Tcp(Loopback4()).Set(kFifteen);
   const Socket holder = sharing.Bound(port()).Listening();
 
   EXPECT_THAT(sharing.Bind(port()), Succeeds());
 }
-
-#endif
 
 CLAIM({.id = "option.numbers_of_steering_by_architecture",
        .says = "SO_INCOMING_CPU is 49, SO_ATTACH_REUSEPORT_CBPF and _EBPF are 51 and 52 and SO_DETACH_REUSEPORT_BPF is "

@@ -36,7 +36,8 @@ CLAIM({.id = "i386.same_errors",
        .rows = {"COMPAT-001"},
        .sources = {Man("setsockopt(2), ERRORS"), Kernel("do_sock_setsockopt()")}});
 
-MATRIX(ThirtyTwoBitPrograms, MeetTheSameErrors, OptionRow, kOptions, Witnesses("i386.same_errors")) {
+MATRIX(ThirtyTwoBitPrograms, MeetTheSameErrors, OptionRow, kOptions, Witnesses("i386.same_errors"),
+       Needs(needs::kI386)) {
   const Socket socket = Tcp(Loopback4()).Made();
   const int on = 1;
 

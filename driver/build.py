@@ -14,7 +14,9 @@ from driver import packages, processes
 from driver.arguments import ROOT, Options
 from driver.console import Console
 from driver.stop import Stop
+from kernels import catalogue, sysroot
 
+STATIC = ("portshare_cases_static", "portshare_explore_static")
 # A look for new case files is a step of ninja, but nothing is built by it.
 STEP = re.compile(r"\[\d+/(\d+)\] (?!Re-checking)")
 
@@ -39,14 +41,40 @@ def explorer(options: Options, console: Console) -> Path:
     return options.program.absolute() if options.program else _built(options, console, "portshare_explore")[0]
 
 
+def programs_for(architecture: str, options: Options, console: Console) -> Programs:
+    """Both programs as one static file each, for guests of an architecture (Debian's name), up to date.
+
+    Stop (2) when there can be none.
+    """
+    packages.demand(console, ["build"], options.install_deps)
+    if architecture == catalogue.here():
+        folder, preset, definitions = options.build_dir, "default", ()
+    else:
+        folder, preset = options.build_dir / architecture, architecture
+        definitions = (f"-DPORTSHARE_SYSROOT={_sysroot(architecture, options, console)}",)
+        packages.demand(console, [f"cross-{architecture}"], options.install_deps)
+    build(folder, preset, STATIC, console, definitions)
+    return Programs(*(folder / target for target in STATIC))
+
+
+def _sysroot(architecture: str, options: Options, console: Console) -> Path:
+    packages.demand(console, ["kernels"], options.install_deps)
+    try:
+        return sysroot.sysroot(architecture, console.remark)
+    except catalogue.NoKernel as error:
+        raise Stop(str(error)) from None
+
+
 def _built(options: Options, console: Console, *targets: str) -> list[Path]:
     packages.demand(console, ["build", "run"], options.install_deps)
     build(options.build_dir, "default", targets, console)
     return [options.build_dir / target for target in targets]
 
 
-def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -> None:
-    """Brings `targets` up to date in `folder`, none of them configures only.
+def build(
+    folder: Path, preset: str, targets: Sequence[str], console: Console, definitions: Sequence[str] = ()
+) -> None:
+    """Brings `targets` up to date in `folder`, none of them configures only.  `definitions` are cmake's (-DNAME=VALUE).
 
     Stop (2), after the tools' own words, when that fails.
     """
@@ -55,7 +83,7 @@ def build(folder: Path, preset: str, targets: Sequence[str], console: Console) -
         _demand_same_tree(folder)
         if not (folder / "build.ninja").exists():
             console.status("configuring")
-            _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder], "the configuration", console)
+            _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder, *definitions], "the configuration", console)
         if targets:
             _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
 

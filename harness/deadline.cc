@@ -42,8 +42,8 @@ void Expire(int) {
 
 void Arm(std::chrono::milliseconds limit) {
   itimerval timer{};
-  timer.it_value.tv_sec = limit.count() / 1000;
-  timer.it_value.tv_usec = limit.count() % 1000 * 1000;
+  timer.it_value.tv_sec = static_cast<time_t>(limit.count() / 1000);
+  timer.it_value.tv_usec = static_cast<suseconds_t>(limit.count() % 1000 * 1000);
   setitimer(ITIMER_REAL, &timer, nullptr);
 }
 

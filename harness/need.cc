@@ -1,6 +1,5 @@
 #include "harness/need.h"
 
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -153,6 +152,14 @@ Missing Migrates() {
   return "net.ipv4.tcp_migrate_req has no effect on this kernel";
 }
 
+Missing NumbersOptionsAsMostDo() {
+#if defined(__alpha__) || defined(__mips__) || defined(__hppa__) || defined(__sparc__)
+  return "this architecture has numbers of its own for the options of sockets";
+#else
+  return std::nullopt;
+#endif
+}
+
 constexpr char kNewerKernel[] = "ask a kernel that has it";
 constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
 
@@ -204,6 +211,8 @@ const Need kI386{"i386", "no_i386", "ask an x86-64 kernel with CONFIG_IA32_EMULA
                    if (i386::Answers()) return Missing();
                    return Missing("this kernel answers no i386 system calls");
                  }};
+const Need kGenericNumbers{"generic_numbers", "no_generic_numbers",
+                           "ask another architecture than Alpha, MIPS, PA-RISC and SPARC", NumbersOptionsAsMostDo};
 const Need kPython{"python3", "no_python3", "install python3", [] {
                      if (access("/usr/bin/python3", X_OK) == 0) return Missing();
                      return Missing("there is no /usr/bin/python3");
@@ -213,10 +222,10 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {&kNamespace,   &kReusePort, &kSecondOwner, &kUserNamespace, &kIpv6,
-                                               &kVeth,        &kDummy,     &kVrf,         &kMptcp,         &kUdpLite,
-                                               &kSctp,        &kVsock,     &kRepair,      &kMigration,     &kSynCookies,
-                                               &kManySockets, &kSeccomp,   &kI386,        &kPython};
+  static const std::vector<const Need*> all = {
+      &kNamespace,  &kReusePort,   &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,   &kDummy,
+      &kVrf,        &kMptcp,       &kUdpLite,     &kSctp,          &kVsock,          &kRepair, &kMigration,
+      &kSynCookies, &kManySockets, &kSeccomp,     &kI386,          &kGenericNumbers, &kPython};
   return all;
 }
 

@@ -36,6 +36,7 @@ extern const Need kSynCookies;
 extern const Need kManySockets;
 extern const Need kSeccomp;
 extern const Need kI386;
+extern const Need kGenericNumbers;  // of socket options: uapi/asm-generic/socket.h
 extern const Need kPython;
 }  // namespace needs
 

@@ -10,6 +10,7 @@ from driver import packages
 from driver.console import Console
 from driver.packages import Package
 from driver.stop import Exit, Stop
+from kernels import sysroot
 
 GCC = Package("build", "C++ compiler", "g++", "gcc-c++", command=("no-such-c++",))
 NETLINK = Package("build", "netlink", "libnl-3-dev", "libnl3-devel", header="no/such.h")
@@ -17,13 +18,15 @@ ROUTE = Package("build", "links", "libnl-route-3-dev", "libnl3-devel", header="n
 LINT = Package("selftest", "lint", "shellcheck", "ShellCheck", command=("no-such-lint",))
 UIDMAP = Package("rootless", "uids", "uidmap", "shadow-utils", command=("no-such-map",))
 
+CROSS = tuple(f"cross-{architecture}" for architecture in sysroot.ARCHITECTURES)
+
 
 class TheList(unittest.TestCase):
     def test_every_entry_has_one_probe_and_a_known_group(self) -> None:
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels"))
+            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", *CROSS))
 
 
 class Lines(unittest.TestCase):

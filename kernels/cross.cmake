@@ -1,0 +1,23 @@
+# The static programs for the kernels of another architecture: Debian's cross compiler, and the libraries in
+# PORTSHARE_SYSROOT, which kernels/sysroot.py fetches.  The presets name PORTSHARE_TRIPLET, the compiler's prefix.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PORTSHARE_TRIPLET PORTSHARE_SYSROOT)
+if(NOT IS_DIRECTORY "${PORTSHARE_SYSROOT}/usr/include")
+  message(FATAL_ERROR "no libraries in '${PORTSHARE_SYSROOT}': name a folder of them with -DPORTSHARE_SYSROOT=DIR")
+endif()
+
+string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR "${PORTSHARE_TRIPLET}")
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_CXX_COMPILER ${PORTSHARE_TRIPLET}-g++)
+
+# Not CMAKE_SYSROOT: libc is the compiler's own.  Some libraries are in /lib, which Debian merges into /usr/lib.
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${PORTSHARE_SYSROOT}/usr/include")
+set(CMAKE_EXE_LINKER_FLAGS_INIT
+  "-L${PORTSHARE_SYSROOT}/usr/lib/${PORTSHARE_TRIPLET} -L${PORTSHARE_SYSROOT}/lib/${PORTSHARE_TRIPLET}")
+set(CMAKE_LIBRARY_ARCHITECTURE ${PORTSHARE_TRIPLET})
+set(CMAKE_FIND_ROOT_PATH ${PORTSHARE_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} ${PORTSHARE_SYSROOT}/usr/lib/${PORTSHARE_TRIPLET}/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${PORTSHARE_SYSROOT})
