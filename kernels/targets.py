@@ -1,7 +1,7 @@
 """The kernels that a run can ask, by name: this one, those of the catalogue, and a user's own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,9 @@ def machine(target: Target, image: Image, init: Path, needed: Sequence[str]) -> 
     return Qemu(image.architecture, image.kernel, init, modules, cache.folder() / "snapshots", target.name)
 
 
-def image(target: Target, say: cache.Say) -> Image:
-    """The files of a guest, fetched where they are not in the cache. NoKernel when they cannot be had."""
-    return unpack.own(target.path) if target.path else cache.fetch(target.kernel, say)
+def image(target: Target, folder: Path, say: Callable[[str], None]) -> Image:
+    """The files of a guest, fetched where they are not in the cache; `folder` takes what is unpacked of a user's own.
+
+    NoKernel when they cannot be had.
+    """
+    return unpack.own(target.path, folder) if target.path else cache.fetch(target.kernel, say)

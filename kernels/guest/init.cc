@@ -5,9 +5,11 @@
 // else (gVisor) the channel is standard input and output.
 //
 // Orders, each a line, some with bytes after it:
-//   put MODE SIZE PATH   SIZE bytes follow: a file, MODE in octal
-//   run SIZE             SIZE bytes follow: the words of a command, each with a NUL after it; descriptor 3 is the
-//   channel off                  ends the guest
+// * put MODE SIZE PATH: SIZE bytes follow, of a file; MODE is octal.
+// * run SIZE: SIZE bytes follow, NAME=VALUE words for the environment and the words of a command, each with a NUL after
+//   it.  Descriptor 3 of the command is the channel.
+// * off: ends the guest.
+//
 // Answers: "!ready", once; "!out SIZE" and SIZE bytes, as the command prints them; "!end STATUS", as of wait(2), when
 // it has ended; "!error TEXT" for an order that could not be carried out.  What the command writes to descriptor 3
 // stands between them, in lines of its own.
@@ -194,7 +196,9 @@ void Put(Orders& orders, const Channel& channel, mode_t mode, size_t size, const
   if (error != 0) Send(channel, "!error put " + path + ": " + strerror(error) + "\n");
 }
 
-[[noreturn]] void Become(const Channel& channel, std::vector<char*> words, int output) {
+[[noreturn]] void Become(const Channel& channel, const std::vector<char*>& environment, std::vector<char*> words,
+                         int output) {
+  for (char* setting : environment) putenv(setting);
   setsid();
   dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
   // Away from its number first: it may be one of those that are taken now.
@@ -211,13 +215,16 @@ void Put(Orders& orders, const Channel& channel, mode_t mode, size_t size, const
 void Run(const Channel& channel, std::string text) {
   std::vector<char*> words;
   for (size_t begin = 0; begin < text.size(); begin = text.find('\0', begin) + 1) words.push_back(&text[begin]);
-  if (words.empty() || text.back() != '\0') return Send(channel, "!error run: no command\n");
+  if (text.empty() || text.back() != '\0') return Send(channel, "!error run: no command\n");
+  const auto program = std::find_if(words.begin(), words.end(), [](const char* word) { return *word == '/'; });
+  const std::vector<char*> environment(words.begin(), program);
+  words.erase(words.begin(), program);
   words.push_back(nullptr);
 
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Send(channel, "!error pipe: " + std::string(strerror(errno)) + "\n");
   const pid_t child = fork();
-  if (child == 0) Become(channel, words, ends[1]);
+  if (child == 0) Become(channel, environment, words, ends[1]);
   close(ends[1]);
   char piece[kPiece];
   // Also while a process that the command left behind has its output open: until the command itself has ended.
