@@ -146,7 +146,8 @@ def _ask(
     interrupts: Interrupts,
 ) -> tuple[Run, Stop | None]:
     """The run, whole or as far as it came, and what kept it from going further."""
-    excused = {case.id for case in cases if known.excuse(meta.known_deviations, meta.epochs, case.id)}
+    excused = {case.id for case in cases
+               if known.excuse(meta.known_deviations, meta.target.name, meta.epochs, case.id)}
     progress = Progress(console, folder.events, folder.log, len(cases) * options.repeat, options.verbose, excused)
     begun = time.monotonic()
     exits: Exits = {}
