@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from results.answers import got
 from results.decode import versioned
+from results.got import got
 from results.known import Deviation, excuse
 
 SCHEMA = 3
