@@ -64,7 +64,7 @@ def _against(run: Run, claims: Listing) -> Comparison | None:
     except FileNotFoundError:
         return None
     except Malformed as error:
-        raise Stop(f"{error}: mend it, or write it anew with ./run_all.sh bless") from None
+        raise Stop(f"{error}: mend it, or remove it and write it anew with ./run_all.sh bless") from None
 
 
 def _code(found: Comparison) -> Exit:

@@ -21,12 +21,13 @@ AGREEABLE = ("pass", "skip", "known", "fail")
 
 @dataclass(frozen=True)
 class _File:
-    """The tables of the file: the ids that passed, as words below what they have in common; the others by id."""
+    """The tables of the file: the ids that passed, or were skipped by code, as words below what they have in common;
+    the wrong answers, and the causes that the sweep met, by id."""
     target: str
     release: str
     epochs: dict[str, bool]
     passed: dict[str, str]
-    skip: dict[str, str]
+    skip: dict[str, dict[str, str]]
     known: dict[str, str]
     fail: dict[str, str]
     sweep: dict[str, str]
@@ -44,13 +45,13 @@ def load(path: Path) -> Answers:
     except ValueError as error:
         raise Malformed(f"{path}: {error}") from None
     causes = {case_id: tuple(words.split()) for case_id, words in file.sweep.items()}
-    answers = {f"{prefix}.{name}" if prefix else name: ("pass", "")
-               for prefix, names in file.passed.items() for name in names.split()}
-    for status, table in {"skip": file.skip, "known": file.known, "fail": file.fail}.items():
+    answers = {case_id: ("pass", "") for case_id in _joined(file.passed)}
+    answers |= {case_id: ("skip", code) for code, table in file.skip.items() for case_id in _joined(table)}
+    for status, table in {"known": file.known, "fail": file.fail}.items():
         answers |= {case_id: (status, words) for case_id, words in table.items()}
     cases = {case_id: Answer(status, tuple(words.split()), causes.get(case_id, ()))
              for case_id, (status, words) in answers.items()}
-    return Answers(f"baseline {file.target}", file.target, file.release, True, file.epochs, cases)
+    return Answers("baseline", file.target, file.release, True, file.epochs, cases)
 
 
 def text(answers: Answers) -> str:
@@ -59,14 +60,22 @@ def text(answers: Answers) -> str:
     lines = ["# The agreed answers of one target. ./run_all.sh bless writes this file; runs are compared with it.",
              f"target = {_quoted(answers.target)}", f"release = {_quoted(answers.release)}", "", "[epochs]"]
     lines += [f"{_key(name)} = {str(value).lower()}" for name, value in sorted(answers.epochs.items())]
-    lines += ["", "[passed]", *_passed(case_id for case_id, answer in cases.items() if answer.status == "pass")]
-    for status in ("skip", "known", "fail"):
+    lines += ["", "[passed]", *_split(case_id for case_id, answer in cases.items() if answer.status == "pass"), "", "[skip]"]
+    skipped = {case_id: answer.words for case_id, answer in cases.items() if answer.status == "skip"}
+    for code in sorted(set(skipped.values())):
+        lines += [f"[skip.{_key(*code)}]", *_split(case_id for case_id, words in skipped.items() if words == code)]
+    for status in ("known", "fail"):
         lines += _table(status, {case_id: answer.words for case_id, answer in cases.items() if answer.status == status})
     lines += _table("sweep", {case_id: answer.causes for case_id, answer in cases.items() if answer.causes})
     return "\n".join(lines) + "\n"
 
 
-def _passed(case_ids: Iterable[str]) -> Iterator[str]:
+def _joined(table: Mapping[str, str]) -> Iterator[str]:
+    for prefix, names in table.items():
+        yield from (f"{prefix}.{name}" if prefix else name for name in names.split())
+
+
+def _split(case_ids: Iterable[str]) -> Iterator[str]:
     below: dict[str, list[str]] = {}
     for case_id in case_ids:
         prefix, _, name = case_id.rpartition(".")

@@ -23,7 +23,7 @@ def beside_baseline(found: Comparison, style: Style) -> str:
     if found.empty:
         return ""
     advice = "./run_all.sh bless makes this run the baseline"
-    return "\n".join([f"BASELINE {_title(found.before)}\n", *_blocks(found, style), f"{summary(found)}\n  {advice}\n"])
+    return "\n".join([printable(f"BASELINE of {found.before.target}, {found.before.release}\n"), *_blocks(found, style), f"{summary(found)}\n  {advice}\n"])
 
 
 def summary(found: Comparison) -> str:
@@ -41,7 +41,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
     for kind in KINDS:
         of_kind = [difference for difference in found.differences
                    if difference.kind == kind and not difference.unexplained]
-        heading = f"{kind.upper().replace('_', ' ')} {counted(len(of_kind), _CASE)}"
+        heading = f"{kind.upper().replace('_', ' ')} {len(of_kind):,}"
         if not of_kind:
             continue
         if kind == "not_asked":
