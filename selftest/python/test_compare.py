@@ -7,12 +7,13 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from results import baseline, differences
+from results import baseline, differences, report
 from results.answers import Answer, Answers, of_run
 from results.compare import Comparison, compare
 from results.decode import Malformed
+from results.discrepancies import discrepancies
 from results.got import got
-from results.known import Deviation
+from results.known import Deviation, excuse, load
 from results.listing import Case, Epoch, Listing
 from results.run import ProcessEnd
 from results.text import Style
@@ -52,6 +53,7 @@ class Got(unittest.TestCase):
         self.assertEqual(got([sample.STORY]), ("success",))
         self.assertEqual(got(["  bind a  => ok\n  bind b 127.0.0.1:7777  => EADDRINUSE   <-- wanted ok\n"
                               "  listen b  => EINVAL   <-- wanted ok\n"]), ("EADDRINUSE", "EINVAL"))
+        self.assertEqual(got(["  Actual: EPERM  (bind b)\nsteps:\n  bind b  => EADDRINUSE   <-- wanted ok\n"]), ("EADDRINUSE",))
 
     def test_the_actual_value_where_no_step_tells(self) -> None:
         message = "Value of: x\nExpected: ok\n  Actual: EADDRINUSE  (bind b 127.0.0.1:7777) (of type portshare::Outcome)"
@@ -84,6 +86,16 @@ class Kinds(unittest.TestCase):
         whole, part = side(cases={"a.b": PASS, "a.c": PASS}), side(cases={"a.b": OK}, whole=False)
         self.assertEqual(told(compared(whole, part)), [("broken", "a.b", "")])
         self.assertEqual(told(compared(part, whole)), [("fixed", "a.b", "")])
+
+    def test_an_epoch_alone_is_a_difference_too(self) -> None:
+        found = compared(side(), side(epochs={"shares": True}))
+        self.assertEqual((found.empty, [change.epoch.name for change in found.epochs]), (False, ["shares"]))
+
+    def test_what_a_wavering_case_answered_now_and_then_is_not_compared(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            answers = of_run(sample.run(Path(folder) / "events.jsonl"))
+        self.assertEqual(answers.cases["tcp_reuseaddr.kept_by_time_wait"], Answer("flaky"))
+        self.assertEqual(answers.cases["tcp_reuseaddr.refuses_while_the_holder_listens"], Answer("fail", ("success",)))
 
     def test_what_needs_an_explanation(self) -> None:
         for old, new, count in [(PASS, OK, 1), (OK, PASS, 1), (OK, INUSE, 1), (PASS, Answer("flaky"), 1),
@@ -230,8 +242,9 @@ class Baselines(unittest.TestCase):
 
     def test_a_name_is_kept_whatever_it_holds(self) -> None:
         path = self.folder / "odd.toml"
-        path.write_text(baseline.text(side(target='q"\\ü𝄞')), encoding="utf-8")
-        self.assertEqual(baseline.load(path).target, 'q"\\ü𝄞')
+        path.write_text(baseline.text(side(target='q"\\ü𝄞', release="\x7f", cases={"alone": PASS})), encoding="utf-8")
+        back = baseline.load(path)
+        self.assertEqual((back.target, back.release, back.cases), ('q"\\ü𝄞', "\\x7f", {"alone": PASS}))
 
 
 class Entries(unittest.TestCase):
@@ -255,6 +268,53 @@ class Entries(unittest.TestCase):
     def test_of_one_answer(self) -> None:
         for answer, status in (("success", "known"), ("EADDRINUSE", "fail"), ("", "known")):
             self.assertEqual(self.status(dataclasses.replace(sample.ENTRIES[0], answer=answer)), status)
+
+    def test_of_one_answer_and_no_other_beside_it(self) -> None:
+        entry = dataclasses.replace(LACKING, answer="ok")
+        for answers, excused in ((("ok",), True), (("ok", "EPERM"), False), ((), False), (None, True)):
+            self.assertEqual(excuse((entry,), "here", {}, "known.udp", answers) is entry, excused)
+
+    def test_what_they_contradict(self) -> None:
+        there = dataclasses.replace(sample.TARGET, name="gvisor")
+        of_target = dataclasses.replace(sample.ENTRIES[0], epoch="", target="gvisor*")
+        present = dataclasses.replace(sample.ENTRIES[0], epoch="!old_fault")
+        other = sample.ENTRIES[1]
+        counts = {other.cause: 1}
+        lost = {"cases": ("no.such",)}
+        passes = {self.DEVICE: "pass"}
+        for entry, answers, met, meta, kinds in [
+                (of_target, {}, counts, {"target": there}, []),
+                (of_target, passes, counts, {"target": there}, ["passed"]),
+                (dataclasses.replace(of_target, **lost), passes, counts, {"target": there}, ["unmatched"]),
+                (dataclasses.replace(of_target, **lost), passes, counts, {}, []),
+                (of_target, passes, counts | {of_target.cause: 1}, {}, ["unlisted"]),
+                (present, {}, counts, {"epochs": {"old_fault": True, other.epoch: False}}, []),
+                (present, passes, counts, {"epochs": {"old_fault": True, other.epoch: False}}, ["passed"]),
+                (present, passes, counts, {"epochs": {"old_fault": False, other.epoch: False}}, [])]:
+            run = sample.swept(sample.sweep(answers, met), known_deviations=(entry, other), **meta)
+            self.assertEqual([found.kind for found in discrepancies(run)], kinds, f"{entry} {answers}")
+
+    def test_why_a_failure_is_not_known(self) -> None:
+        for changes, epochs, words in [
+                ({"answer": "EPERM"}, {}, "device_not_compared, but for EPERM only"),
+                ({"epoch": "!old_fault"}, {"old_fault": False}, "this kernel lacks old_fault, whose presence causes"),
+                ({"epoch": "", "target": "gvisor*"}, {}, "")]:
+            entry = dataclasses.replace(sample.ENTRIES[0], **changes)
+            text = report.failures(sample.swept(known_deviations=(entry,), epochs=epochs), Listing((), ()), LOG)
+            self.assertIn(words, " ".join(text.split()))
+            self.assertEqual("  known " in text, bool(words))
+
+    def test_a_file_with_an_epoch_or_a_target(self) -> None:
+        entry = '[[deviation]]\ncause = "odd"\nsays = "It is."\ncases = ["a.*"]\nblame = "suite"\nreference = "no"\n'
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "known_deviations.toml"
+            for text, words in [("", "one of the two"), ('epoch = "a"\ntarget = "b"', "one of the two"),
+                                ('epoch = "! a"', "no epoch's name"), ('epoch = "!a"', ""), ('target = "b*"', "")]:
+                path.write_text(entry + text)
+                if words:
+                    self.assertRaisesRegex(Malformed, words, load, path)
+                else:
+                    self.assertEqual(load(path)[0].cause, "odd")
 
     def test_one_answer_in_every_attempt(self) -> None:
         made = sample.sweep()

@@ -5,13 +5,15 @@ import contextlib
 import dataclasses
 import io
 import json
+import shutil
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from driver import compare
+from driver import compare, run
 from driver.arguments import parse
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -19,6 +21,7 @@ from results import baseline, store
 from results.listing import Listing
 from results.run import Run
 from selftest.python import results_sample as sample
+from selftest.python.test_driver_run import PROGRAM
 
 NOTHING = Listing((), ())
 BROKEN = {"tcp_reuseaddr.shares": "fail"}
@@ -35,9 +38,9 @@ class Kept(unittest.TestCase):
 
     def keep(self, run_id: str, answers: dict[str, str] | None = None, target: str = "here", **meta: Any) -> Run:
         made = sample.sweep(answers)
-        run = sample.swept(made, id=run_id, target=dataclasses.replace(sample.TARGET, name=target), **meta)
-        store.save(run, self.folder / run_id)
-        return run
+        made_up = sample.swept(made, id=run_id, target=dataclasses.replace(sample.TARGET, name=target), **meta)
+        store.save(made_up, self.folder / run_id)
+        return made_up
 
     def ask(self, *words: str) -> tuple[int, str]:
         """The exit code of a command, and what it printed."""
@@ -119,18 +122,18 @@ class Bless(Kept):
 
 
 class BesideBaseline(Kept):
-    def beside(self, run: Run) -> tuple[str, int]:
-        return compare.beside_baseline(run, NOTHING, Console("never"))
+    def beside(self, kept: Run) -> tuple[str, int]:
+        return compare.beside_baseline(kept, NOTHING, Console("never"))
 
     def test_none_is_one_line_and_of_whole_runs_only(self) -> None:
-        run = self.keep("20261122T000000Z-1")
-        self.assertRegex(self.beside(run)[0], r"\Abaseline: none [^\n]*bless[^\n]*\n\Z")
-        self.assertEqual(self.beside(dataclasses.replace(run, whole=False)), ("", 0))
+        kept = self.keep("20261122T000000Z-1")
+        self.assertRegex(self.beside(kept)[0], r"\Abaseline: none [^\n]*bless[^\n]*\n\Z")
+        self.assertEqual(self.beside(dataclasses.replace(kept, whole=False)), ("", 0))
 
     def test_what_agrees_says_nothing_and_what_differs_fails(self) -> None:
-        run = self.keep("20261122T000000Z-1")
+        kept = self.keep("20261122T000000Z-1")
         self.ask("bless")
-        self.assertEqual(self.beside(run), ("", 0))
+        self.assertEqual(self.beside(kept), ("", 0))
         text, code = self.beside(self.keep("20261122T000001Z-1", BROKEN))
         self.assertIn("BASELINE of here, 6.18.44\n", text)
         self.assertEqual(code, 1)
@@ -142,6 +145,48 @@ class BesideBaseline(Kept):
         text, code = self.beside(self.keep("20261122T000000Z-1"))
         self.assertRegex(text, r"\A[^\n]*here\.toml: [^\n]*\n\Z")
         self.assertEqual(code, 2)
+
+
+class ARun(Kept):
+    """Of a made-up case program that stands for the suite's own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.program = self.folder / "program"
+        self.enterContext(mock.patch.object(run.build, "programs", lambda *_: run.build.Programs(self.program, None)))
+
+    def run_it(self, names: str, *words: str) -> tuple[int, str]:
+        for earlier in self.folder.glob("2*Z-*"):  # of this second and process, as the next one
+            shutil.rmtree(earlier)
+        self.program.write_text(PROGRAM % (sys.executable, names.split(), {}))
+        self.program.chmod(0o755)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = run.run(parse([*words, "--in-one-process", "--results", str(self.folder)]), Console("never"))
+        return code, out.getvalue()
+
+    def test_is_told_beside_its_baseline(self) -> None:
+        code, text = self.run_it("passes skips")
+        self.assertEqual(code, 0)
+        self.assertIn("\nbaseline: none is agreed", text)
+        self.ask("bless")
+        self.assertNotIn("aseline", self.run_it("passes skips")[1])
+        code, text = self.run_it("passes other")
+        self.assertEqual(code, 0, "a case that is gone is no answer")
+        self.assertIn("\nGONE 1\n  topic.skips  SKIP no_moon\n", text)
+        code, text = self.run_it("passes fails", "topic.passes")
+        self.assertEqual((code, "aseline" in text), (0, False))
+
+    def test_what_is_no_longer_wrong_fails_it_until_it_is_blessed(self) -> None:
+        self.run_it("passes")
+        self.ask("bless")
+        self.path.write_text(self.path.read_text().replace('topic = "passes"', "").replace("[fail]", '[fail]\n"topic.passes" = "EPERM"'))
+        code, text = self.run_it("passes")
+        self.assertEqual(code, 1)
+        self.assertIn("  topic.passes  EPERM -> PASS  fixed\n", text)
+        self.assertTrue(text.endswith("1 passed, 0 failed, 0 skipped\n"))
+        self.assertEqual(self.run_it("passes", "--program", str(self.program))[0], 0)
+        self.ask("bless")
+        self.assertEqual(self.run_it("passes")[0], 0)
 
 
 if __name__ == "__main__":
