@@ -12,7 +12,9 @@ from typing import NoReturn
 from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench", "compare", "bless")
+COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
+            "kernels", "compare", "bless")
+KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
 
@@ -28,8 +30,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], reproduce, sweep, rules, bench;
-                each has --help.
+other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], reproduce, sweep, rules, bench,
+                kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -110,6 +112,7 @@ def _parser(command: str) -> _Parser:
         "sweep": (_sweep, ""),
         "rules": (_rules, ""),
         "bench": (_bench, ""),
+        "kernels": (_kernels, " [list | fetch | check] [NAME ...]"),
         "compare": (_compare, " A B"),
         "bless": (_bless, " [RUN]"),
     }[command]
@@ -124,9 +127,9 @@ def _parser(command: str) -> _Parser:
     add_own(parser)
     add = parser.add_argument_group("everywhere").add_argument
     add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
-    if command not in EXPLORER_COMMANDS:
+    if command not in (*EXPLORER_COMMANDS, "kernels"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    if command not in ("sweep", "compare", "bless"):
+    if command not in ("sweep", "kernels", "compare", "bless"):
         what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
@@ -228,6 +231,21 @@ def _bench(parser: _Parser) -> None:
     parser.description = "Measures the explorer against a bare loop of the same system calls."
 
 
+KERNELS = """\
+  list    which kernels there are, and which of them are in the cache (all)
+  fetch   brings them there, and mends those that are damaged (those of --kernel all)
+  check   reads every byte of those in the cache and says which are not as they were made
+
+NAME is a name of the list, a glob, all, lts, bisect, or deb:GLOB: Debian's for this machine's architecture.
+The cache is $PORTSHARE_CACHE, else $XDG_CACHE_HOME/portshare, else ~/.cache/portshare."""
+
+
+def _kernels(parser: _Parser) -> None:
+    parser.description = "The kernels that can be asked beside this one."
+    parser.epilog = KERNELS
+    parser.add_argument("words", nargs="*", metavar="WORD", help="what to do, and with which kernels")
+
+
 def _whole(lowest: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if text.isascii() and text.isdigit() and int(text) >= lowest:
@@ -238,6 +256,10 @@ def _whole(lowest: int) -> Callable[[str], int]:
 
 
 def _check(options: Options) -> None:
+    if options.command == "kernels" and options.words and options.words[0] not in KERNELS_VERBS:
+        word = options.words[0]
+        near = _nearest(word, KERNELS_VERBS) or ": list, fetch and check are there"
+        raise Stop(f"kernels cannot {word!r}{near}; see ./run_all.sh kernels --help")
     # A word without a dot or a wildcard is no case id; a misspelt command should not cost a build first.
     if options.command == "run" and not options.self_test and options.words:
         word = options.words[0]

@@ -74,7 +74,8 @@ def advice(packages: Sequence[Package], of: str | None) -> str:
         return f"{line}; neither apt-get nor dnf is here: install it your way"
     # A fresh machine has no index of packages yet.
     update = "sudo apt-get update && " if of == "apt" else ""
-    option = "--self-test " if any(package.group == "selftest" for package in packages) else ""
+    groups = {package.group for package in packages}
+    option = "--self-test " if "selftest" in groups else "kernels list " if groups == {"kernels"} else ""
     install = " ".join(install_command(packages, of))
     return f"{line}; run: {update}sudo {install}   or: sudo ./run_all.sh {option}--install-deps"
 

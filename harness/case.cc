@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "harness/apart.h"
 #include "harness/journal.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
@@ -91,6 +92,7 @@ const CaseRecord* FindCase(const std::string& test) {
 }
 
 void Case::SetUp() {
+  if (Apart::Get().watches()) GTEST_SKIP();
   Guarded([this] {
     std::string why;
     const Need* unmet = FirstUnmet({&needs::kNamespace}, why);

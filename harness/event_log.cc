@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 
 namespace portshare {
@@ -11,7 +12,11 @@ namespace portshare {
 EventLog::EventLog() {
   const char* path = std::getenv("PORTSHARE_EVENTS");
   if (path == nullptr) return;
-  file_ = Descriptor(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+  if (int number; std::sscanf(path, "fd:%d", &number) == 1) {
+    file_ = Descriptor(fcntl(number, F_SETFD, FD_CLOEXEC) == 0 ? number : -1);
+  } else {
+    file_ = Descriptor(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+  }
   if (!file_.open()) error_ = errno;
 }
 
@@ -22,8 +27,15 @@ EventLog& EventLog::Get() {
 
 void EventLog::Write(const char* line, size_t length) {
   if (!file_.open()) return;
-  const ssize_t written = write(file_.number(), line, length);
-  if (written != static_cast<ssize_t>(length) && error_ == 0) error_ = written < 0 ? errno : ENOSPC;
+  while (length > 0) {
+    const ssize_t written = write(file_.number(), line, length);
+    if (written <= 0) {
+      if (error_ == 0) error_ = written < 0 ? errno : ENOSPC;
+      return;
+    }
+    line += written;
+    length -= static_cast<size_t>(written);
+  }
 }
 
 }  // namespace portshare

@@ -9,10 +9,11 @@ namespace portshare {
 
 class EventLog {
  public:
-  // Appends to the file that PORTSHARE_EVENTS names; silent without it.
+  // Appends to the file that PORTSHARE_EVENTS names, or to the open descriptor of "fd:NUMBER"; silent without it.
   static EventLog& Get();
 
-  // One line, one write(2), so that lines of several processes never mix.  Async-signal-safe.
+  // One line, one write(2), so that lines of several processes never mix: a device that takes no more than so many
+  // bytes at once gets the rest after it.  Async-signal-safe.
   void Write(const char* line, size_t length);
   void Write(const std::string& line) { Write(line.data(), line.size()); }
 

@@ -164,4 +164,19 @@ std::string Journal::End() {
   return story;
 }
 
+void TellExit(const std::string& case_id, const std::string& how, double seconds, const std::string& output) {
+  Json exit = Event("exit", case_id);
+  exit["how"] = how;
+  exit["seconds"] = seconds;
+  exit["output"] = output;
+  EventLog::Get().Write(Line(exit));
+}
+
+void TellComplaint(const std::string& case_id, const KernelComplaint& complaint) {
+  Json kernel = Event("kernel", case_id);
+  kernel["sequence"] = complaint.sequence;
+  kernel["text"] = complaint.text;
+  EventLog::Get().Write(Line(kernel));
+}
+
 }  // namespace portshare

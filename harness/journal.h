@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/kernel_log.h"
 #include "harness/outcome.h"
 
 namespace portshare {
@@ -85,5 +86,10 @@ class Journal {
   int outcomes_ = 0;
   std::map<std::string, uint64_t> deviations_;
 };
+
+// Events beside the story, of a case whose process this one watches: how the process ended, and what the kernel
+// complained of meanwhile.
+void TellExit(const std::string& case_id, const std::string& how, double seconds, const std::string& output);
+void TellComplaint(const std::string& case_id, const KernelComplaint& complaint);
 
 }  // namespace portshare

@@ -1,4 +1,4 @@
-// portshare_cases: a plain GoogleTest program, plus --claims, --facts and --emulate=3.8.
+// portshare_cases: a plain GoogleTest program, plus --claims, --facts, --emulate=3.8 and --apart=SECONDS.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <iostream>
 #include <string>
 
+#include "harness/apart.h"
 #include "harness/case.h"
 #include "harness/deadline.h"
 #include "harness/emulate.h"
@@ -35,12 +36,24 @@ void TellClaims(const CaseRecord* record) {
   }
 }
 
+// The exit code, once all is said that there is to say.
+int CodeAfter(int result) {
+  if (const int lost = EventLog::Get().error()) {
+    std::cerr << "portshare_cases: the event stream could not be written: " << std::strerror(lost) << "\n";
+    return kEventsLost;
+  }
+  return result;
+}
+
 // Turns GoogleTest's progress into the journal and its events.
 class Witness : public testing::EmptyTestEventListener {
   void OnTestStart(const testing::TestInfo& test) override {
     const std::string name = NameOf(test);
     const CaseRecord* record = FindCase(name);
-    Journal::Get().Begin(record != nullptr ? record->id() : name, CaseDeadline());
+    const std::string id = record != nullptr ? record->id() : name;
+    if (Apart::Get().watches()) Apart::Get().Enter(id);
+    if (Apart::Get().watches()) return;
+    Journal::Get().Begin(id, CaseDeadline());
   }
 
   void OnTestPartResult(const testing::TestPartResult& result) override {
@@ -50,9 +63,11 @@ class Witness : public testing::EmptyTestEventListener {
   }
 
   void OnTestEnd(const testing::TestInfo& test) override {
+    if (Apart::Get().watches()) return;
     std::cout << Journal::Get().End();
     if (test.result()->Failed()) TellClaims(FindCase(NameOf(test)));
     std::cout << std::flush;
+    if (Apart::Get().watched()) _exit(CodeAfter(test.result()->Failed() ? kUnexpected : kAsExpected));
   }
 };
 
@@ -78,19 +93,28 @@ int Tell(const std::string& text) {
   return std::cout ? kAsExpected : kUnexpected;
 }
 
+int RunTests(bool emulate) {
+  testing::AddGlobalTestEnvironment(new Place(emulate));
+  testing::UnitTest::GetInstance()->listeners().Append(new Witness);
+  return CodeAfter(RUN_ALL_TESTS());
+}
+
 int Main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   bool emulate = false;
   std::string listing;
+  const std::string apart = "--apart=";
   for (int argument = 1; argument < argc; ++argument) {
     const std::string word = argv[argument];
     if (word == "--emulate=3.8") {
       emulate = true;
     } else if (word == "--claims" || word == "--facts") {
       listing = word;
+    } else if (word.starts_with(apart)) {
+      Apart::Get().Begin(std::atof(word.c_str() + apart.size()));
     } else {
       std::cerr << "portshare_cases: unknown option " << word
-                << "; known are --claims, --facts, --emulate=3.8, --help\n";
+                << "; known are --claims, --facts, --emulate=3.8, --apart=SECONDS, --help\n";
       return kUsage;
     }
   }
@@ -99,14 +123,7 @@ int Main(int argc, char** argv) {
     if (BecomeNamespaceRoot() != Privilege::kNone && emulate) EmulateLinux38();
     return Tell(FactsAsJson(EpochFacts()));
   }
-  testing::AddGlobalTestEnvironment(new Place(emulate));
-  testing::UnitTest::GetInstance()->listeners().Append(new Witness);
-  const int result = RUN_ALL_TESTS();
-  if (const int lost = EventLog::Get().error()) {
-    std::cerr << "portshare_cases: the event stream could not be written: " << std::strerror(lost) << "\n";
-    return kEventsLost;
-  }
-  return result;
+  return RunTests(emulate);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "harness/explore/bench.h"
 
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,14 +84,11 @@ struct Report {
   char trouble[200] = "";
 };
 
-void Serve(int control, const Chunk& bare, const Chunk& explorer) {
-  for (Order order{}; read(control, &order, sizeof order) == sizeof order && order.count != 0;) {
-    const auto begin = std::chrono::steady_clock::now();
-    Report report;
-    report.steps = (order.way == kBare ? bare : explorer)(order.first, order.count);
-    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (write(control, &report, sizeof report) != sizeof report) return;
-  }
+void PinTo(int processor) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(processor, &only);
+  if (sched_setaffinity(0, sizeof only, &only) != 0) throw CannotAsk("sched_setaffinity", errno);
 }
 
 // A process that carries out orders on one processor.
@@ -109,16 +107,14 @@ class Worker {
     _exit(0);
   }
   ~Worker() {
-    // End of file would not do: processes that were forked later have this descriptor, too.
-    const Order end{};
-    static_cast<void>(write(control_.number(), &end, sizeof end) == sizeof end);
+    Give(Order{});  // end of file would not do: processes that were forked later have this descriptor, too
     waitpid(child_, nullptr, 0);
   }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   void Give(const Order& order) const {
-    if (write(control_.number(), &order, sizeof order) != sizeof order) throw CannotAsk("order a worker", errno);
+    static_cast<void>(send(control_.number(), &order, sizeof order, MSG_NOSIGNAL) == sizeof order);
   }
   Report Take() const {
     Report report;
@@ -128,19 +124,25 @@ class Worker {
   }
 
  private:
+  // Trouble is an answer, too, and only an order is answered: one left unread would be an error of the socket.
   static void Live(int control, int processor, const std::vector<model::Socket>& alphabet,
                    const std::function<Chunk()>& make_explorer) {
-    try {
-      cpu_set_t only;
-      CPU_ZERO(&only);
-      CPU_SET(processor, &only);
-      if (sched_setaffinity(0, sizeof only, &only) != 0) throw CannotAsk("sched_setaffinity", errno);
-      const Chunk explorer = make_explorer();
-      Serve(control, BareLoop(alphabet), explorer);
-    } catch (const std::exception& trouble) {
+    Chunk bare, explorer;
+    for (Order order{}; read(control, &order, sizeof order) == sizeof order && order.count != 0;) {
       Report report;
-      strncpy(report.trouble, trouble.what(), sizeof report.trouble - 1);
-      static_cast<void>(write(control, &report, sizeof report) == sizeof report);
+      try {
+        if (!explorer) {
+          PinTo(processor);
+          explorer = make_explorer();
+          bare = BareLoop(alphabet);
+        }
+        const auto begin = std::chrono::steady_clock::now();
+        report.steps = (order.way == kBare ? bare : explorer)(order.first, order.count);
+        report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      } catch (const std::exception& trouble) {
+        strncpy(report.trouble, trouble.what(), sizeof report.trouble - 1);
+      }
+      if (write(control, &report, sizeof report) != sizeof report) return;
     }
   }
 

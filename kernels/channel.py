@@ -1,0 +1,181 @@
+"""The driver's end of the channel to a guest: kernels/guest/init.cc has the protocol."""
+
+import os
+import re
+import select
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+PIECE = 1 << 18  # bytes read at once
+CONSOLE_TAIL = 8 << 10  # bytes kept of what a guest's kernel prints
+
+
+class GuestLost(Exception):
+    """The guest ended, hung or spoke nonsense; the text says which, in one line."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    pass
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command has ended; `status` is that of wait(2)."""
+
+    status: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An order that could not be carried out."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a program wrote for the event stream, with its newline."""
+
+    content: bytes
+
+
+Message = Ready | Output | Ended | Trouble | Line
+
+_HEAD = re.compile(rb"!(ready|out|end|error) ?([^\n]*)\n")
+_LONGEST_LINE = 8 << 20  # bytes; no event is that long
+
+
+class Channel:
+    """Both ways over descriptors that must not block; what the kernel prints is read beside it, and its end is kept.
+
+    Every wait has a limit. GuestLost where the other end is gone or silent for longer.
+    """
+
+    def __init__(self, incoming: int, outgoing: int, console: int) -> None:
+        self._in, self._out, self._console = incoming, outgoing, console
+        self._kept = bytearray()
+        self._tail = bytearray()
+        self.printed = 0  # bytes on the console
+        self._console_open = True
+        for descriptor in (incoming, outgoing, console):
+            os.set_blocking(descriptor, False)
+
+    @property
+    def console_tail(self) -> str:
+        self._drain_console()
+        return bytes(self._tail).decode(errors="replace").replace("\r", "")
+
+    def put(self, path: str, content: bytes, mode: int, seconds: float) -> None:
+        """Makes a file in the guest, within so many seconds."""
+        self._send(b"put %o %d %s\n" % (mode, len(content), path.encode()) + content, seconds)
+
+    def run(self, words: Sequence[str], seconds: float) -> None:
+        """Starts a command; what it says and its end come with messages()."""
+        text = b"".join(os.fsencode(word) + b"\0" for word in words)
+        self._send(b"run %d\n" % len(text) + text, seconds)
+
+    def off(self) -> None:
+        self._send(b"off\n", 1)
+
+    def messages(self, silence: float, total: float | None = None) -> Iterator[Message | None]:
+        """What comes, in its order, and None now and then when nothing does, so that the caller can look around.
+
+        GuestLost after `silence` seconds without a word, or `total` in all.
+        """
+        begun = heard = time.monotonic()
+        while True:
+            while (message := self._next()) is not None:
+                yield message
+            now = time.monotonic()
+            if now - heard > silence:
+                raise GuestLost(f"said nothing for {silence:.0f} s")
+            if total is not None and now - begun > total:
+                raise GuestLost(f"did not end within {total:.0f} s")
+            if self._wait(read=True, write=False, seconds=0.1) and self._receive():
+                heard = time.monotonic()
+            else:
+                yield None
+
+    def _send(self, content: bytes, seconds: float) -> None:
+        view = memoryview(content)
+        give_up = time.monotonic() + seconds
+        while view:
+            if time.monotonic() > give_up:
+                raise GuestLost(f"took no order within {seconds:.0f} s")
+            self._wait(read=False, write=True, seconds=0.1)
+            try:
+                view = view[os.write(self._out, view) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise GuestLost(f"ended ({error.strerror})") from None
+
+    def _wait(self, *, read: bool, write: bool, seconds: float) -> bool:
+        """Is there something to read?  The console is emptied on the way."""
+        wanted = [self._in] if read else []
+        console = [self._console] if self._console_open else []
+        readable, _, _ = select.select(wanted + console, [self._out] if write else [], [], seconds)
+        if self._console in readable:
+            self._drain_console()
+        return self._in in readable
+
+    def _receive(self) -> bool:
+        try:
+            piece = os.read(self._in, PIECE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise GuestLost(f"ended ({error.strerror})") from None
+        if not piece:
+            raise GuestLost("ended")
+        self._kept += piece
+        return True
+
+    def _next(self) -> Message | None:
+        end = self._kept.find(b"\n") + 1
+        if not end:
+            if len(self._kept) > _LONGEST_LINE:
+                raise GuestLost("speaks nonsense: a line without an end")
+            return None
+        line = bytes(self._kept[:end])
+        head = _HEAD.fullmatch(line)
+        if head is None:
+            del self._kept[:end]
+            return Line(line)
+        word, rest = head[1], head[2]
+        if word in (b"out", b"end") and not rest.isdigit():
+            raise GuestLost(f"speaks nonsense: {line[:60]!r}")
+        if word == b"out":
+            size = int(rest)
+            if len(self._kept) < end + size:
+                return None
+            content = bytes(self._kept[end : end + size])
+            del self._kept[: end + size]
+            return Output(content)
+        del self._kept[:end]
+        if word == b"ready":
+            return Ready()
+        return Ended(int(rest)) if word == b"end" else Trouble(rest.decode(errors="replace"))
+
+    def _drain_console(self) -> None:
+        while self._console_open:
+            try:
+                piece = os.read(self._console, PIECE)
+            except BlockingIOError:
+                return
+            except OSError:
+                piece = b""
+            self._console_open = bool(piece)
+            self.printed += len(piece)
+            self._tail += piece
+            del self._tail[:-CONSOLE_TAIL]
+            return

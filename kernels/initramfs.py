@@ -1,0 +1,30 @@
+"""The first file system of a guest: a cpio archive of the "new" form (Documentation/driver-api/early-userspace)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+FOLDER, FILE, DEVICE = 0o040755, 0o100755, 0o020600
+CONSOLE = (5, 1)  # major and minor number of /dev/console
+
+
+def archive(init: bytes, modules: Sequence[Path]) -> bytes:
+    """`init` as /init, and the modules in /modules under names that keep their order."""
+    parts = [_member("dev", FOLDER), _member("dev/console", DEVICE, device=CONSOLE), _member("modules", FOLDER)]
+    parts.append(_member("init", FILE, init))
+    parts += [
+        _member(f"modules/{number:03}-{module.name}", FILE, module.read_bytes())
+        for number, module in enumerate(modules)
+    ]
+    parts.append(_member("TRAILER!!!", 0))
+    return b"".join(parts)
+
+
+def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
+    inode = links = 1 if mode else 0
+    fields = (inode, mode, 0, 0, links, 0, len(content), 0, 0, *device, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+    return _padded(head) + _padded(content)
+
+
+def _padded(content: bytes) -> bytes:
+    return content + bytes(-len(content) % 4)

@@ -1,0 +1,80 @@
+"""The catalogue of kernels, and what a user's words select of it."""
+
+import re
+import unittest
+from collections import Counter, defaultdict
+from unittest import mock
+
+from kernels import catalogue
+from kernels.catalogue import Kernel, UnknownKernel, select
+
+
+def names(*words: str) -> list[str]:
+    return [kernel.name for kernel in select(words)]
+
+
+def numbers(kernel: Kernel) -> list[int]:
+    # A release candidate comes before its release.
+    return [int(n) for n in re.findall(r"\d+", kernel.version.replace("-rc", ".-1."))]
+
+
+class TheList(unittest.TestCase):
+    def test_names_are_unique_words(self) -> None:
+        found = [kernel.name for kernel in catalogue.load()]
+        self.assertEqual([name for name, count in Counter(found).items() if count > 1], [])
+        for name in found:
+            self.assertRegex(name, r"^[a-z0-9][a-z0-9.+-]*$")
+
+    def test_every_entry_is_of_a_known_kind_and_its_kernel_is_pinned(self) -> None:
+        for kernel in catalogue.load():
+            self.assertIn(kernel.kind, ("qemu", "uml", "gvisor"), kernel)
+            self.assertIn(kernel.architecture, ("amd64", "arm64", "s390x", "mipsel"), kernel)
+            self.assertLessEqual(set(kernel.groups), set(catalogue.GROUPS), kernel)
+            self.assertRegex(kernel.packages[0], r"^[a-z0-9.+-]+=\S+$")
+            self.assertTrue(kernel.suite and kernel.release and kernel.version, kernel)
+
+    def test_of_one_machine_the_oldest_come_first(self) -> None:
+        rows: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+        for kernel in catalogue.load():
+            rows[kernel.kind, kernel.architecture].append(numbers(kernel))
+        for machine, versions in rows.items():
+            self.assertEqual(versions, sorted(versions), machine)
+
+    def test_all_is_every_kind_of_machine(self) -> None:
+        kinds = Counter((k.kind, k.architecture == "amd64") for k in select(["all"]))
+        self.assertEqual(kinds, {("qemu", True): 12, ("qemu", False): 4, ("uml", True): 4, ("gvisor", True): 1})
+
+    def test_lts_is_one_of_each_series(self) -> None:
+        series = [".".join(k.version.split(".")[:2]) for k in select(["lts"])]
+        self.assertEqual(series, ["5.10", "6.1", "6.12", "6.18"])
+
+    def test_a_bisection_has_both_ends_and_much_between(self) -> None:
+        between = names("bisect")
+        self.assertEqual((between[0], between[-1]), ("deb-6.12.43", "deb-6.12.117"))
+        self.assertGreater(len(between), 15)
+
+
+class Words(unittest.TestCase):
+    def test_each_kernel_once_and_in_the_order_of_the_list(self) -> None:
+        self.assertEqual(names("deb-6.12.43", "deb-5.10.218", "deb-6.12.4*"), ["deb-5.10.218", "deb-6.12.43"])
+
+    def test_deb_is_of_this_architecture_alone(self) -> None:
+        with mock.patch.object(catalogue, "here", lambda: "amd64"):
+            self.assertIn("deb-6.12.43", names("deb:*"))
+            self.assertEqual({(k.architecture, k.kind) for k in select(["deb:*"])}, {("amd64", "qemu")})
+            self.assertEqual(names("deb:6.12.43"), ["deb-6.12.43"])
+        with mock.patch.object(catalogue, "here", lambda: "arm64"):
+            self.assertEqual({k.architecture for k in select(["deb:*"])}, {"arm64"})
+            self.assertEqual(names("deb:6.1.*"), ["deb-arm64-6.1.176"])
+
+    def test_an_unknown_name_is_answered_with_near_ones(self) -> None:
+        for word, near in {"deb-6.12.44": "deb-6.12.43", "uml-6.13": "uml-6.1", "al": "all", "deb:9*": "deb:*"}.items():
+            with self.assertRaises(UnknownKernel) as caught:
+                select(["all", word])
+            self.assertIn(repr(word), str(caught.exception))
+            self.assertIn(near, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
