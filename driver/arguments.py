@@ -12,7 +12,8 @@ from typing import NoReturn
 from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench", "kernels")
+COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
+            "kernels", "compare", "bless")
 KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
@@ -29,8 +30,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN], reproduce, sweep, rules, bench, kernels; each has
-                --help.
+other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], reproduce, sweep, rules, bench,
+                kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -112,6 +113,8 @@ def _parser(command: str) -> _Parser:
         "rules": (_rules, ""),
         "bench": (_bench, ""),
         "kernels": (_kernels, " [list | fetch | check] [NAME ...]"),
+        "compare": (_compare, " A B"),
+        "bless": (_bless, " [RUN]"),
     }[command]
     parser = _Parser(
         prog=prog,
@@ -126,7 +129,7 @@ def _parser(command: str) -> _Parser:
     add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
     if command not in (*EXPLORER_COMMANDS, "kernels"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    if command not in ("sweep", "kernels"):
+    if command not in ("sweep", "kernels", "compare", "bless"):
         what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
@@ -173,6 +176,20 @@ def _report(parser: _Parser) -> None:
     parser.description = "Prints a stored run again."
     parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
                         help="its id, its folder or its run.json (the latest)")
+
+
+_RUN = "the id of a run, its folder, its run.json, or a target's name for the last run on it"
+
+
+def _compare(parser: _Parser) -> None:
+    parser.description = "Two runs beside each other: which answers differ, and what explains that they do."
+    parser.epilog = "exit codes: 0 every difference is explained, 1 one is not, 2 a run could not be read"
+    parser.add_argument("words", nargs=2, metavar="A B", help=_RUN)
+
+
+def _bless(parser: _Parser) -> None:
+    parser.description = "Makes a whole run the baseline of its target (results/baselines/) and says what changed."
+    parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN", help=f"{_RUN} (the latest)")
 
 
 SCENARIO = """\

@@ -1,6 +1,6 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, build, explore, kernels, lookup, processes, run, selftest
+from driver import arguments, build, compare, explore, kernels, lookup, processes, run, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -16,6 +16,8 @@ COMMANDS = {
     "rules": explore.rules,
     "bench": explore.bench,
     "kernels": kernels.kernels,
+    "compare": compare.compare,
+    "bless": compare.bless,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from driver import build, execute, packages, plan, program
+from driver import build, compare, execute, packages, plan, program
 from driver.arguments import Options
 from driver.console import Console
 from driver.processes import Interrupts
@@ -54,7 +54,9 @@ def run(options: Options, console: Console) -> int:
             folder.save(result)
         except Stop as stop:
             problem = problem or stop
-    show(result, listing, folder.path, console)
+    # Another program's cases are not the suite's.
+    beside, differs = ("", 0) if options.program else compare.beside_baseline(result, listing, console)
+    show(result, listing, folder.path, console, beside)
     for path, render in exports:
         try:
             path.write_text(render(result), encoding="utf-8")
@@ -66,7 +68,7 @@ def run(options: Options, console: Console) -> int:
         console.error(str(problem))
     if interrupts.seen:
         return Exit.INTERRUPTED
-    return problem.code if problem else judge(result).exit_code
+    return problem.code if problem else judge(result).exit_code or differs
 
 
 def _target(name: str) -> targets.Target:
@@ -146,7 +148,8 @@ def _ask(
     interrupts: Interrupts,
 ) -> tuple[Run, Stop | None]:
     """The run, whole or as far as it came, and what kept it from going further."""
-    excused = {case.id for case in cases if known.excuse(meta.known_deviations, meta.epochs, case.id)}
+    excused = {case.id for case in cases
+               if known.excuse(meta.known_deviations, meta.target.name, meta.epochs, case.id)}
     progress = Progress(console, folder.events, folder.log, len(cases) * options.repeat, options.verbose, excused)
     begun = time.monotonic()
     exits: Exits = {}

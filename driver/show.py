@@ -13,14 +13,18 @@ def style(console: Console) -> Style:
     return Style(color=console.color, width=console.width)
 
 
-def show(run: Run, listing: Listing, where: Path, console: Console) -> None:
-    """The table, the skips, what is known, the failures in full, the run's folder, and the counts as the last line."""
+def show(run: Run, listing: Listing, where: Path, console: Console, beside: str = "") -> None:
+    """The table, the skips, what is known, the failures in full, the run's folder, and the counts as the last line.
+
+    `beside` goes before the folder: what is to say of this run and others.
+    """
     parts = [
         report.table(run, style(console)),
         report.skips(run),
         report.deviations(run, style(console)),
         report.failures(run, listing, style(console)),
         report.discrepant(run, style(console)),
+        beside,
         f"run: {where}\n",
     ]
     console.line("\n".join(["", *filter(None, parts), report.closing(run)]))

@@ -52,13 +52,15 @@ def discrepancies(run: Run) -> list[Discrepancy]:
     counts = seen(run)
     found: list[Discrepancy] = []
     for entry in run.known_deviations:
-        if entry.expected(run.epochs):
+        if entry.expected(run.target.name, run.epochs):
             found += _passed(entry, run)
             found += _unmatched(entry, run) if whole else ()
-            found += _unseen(entry, [case.id for case in sweep]) if swept and not counts[entry.cause] else ()
-        elif not entry.excused(run.epochs) and counts[entry.cause]:
+            # The sweep counts by the behaviours that a kernel lacks; the others are no deviations to the model.
+            lacking = entry.epoch and not entry.epoch.startswith("!")
+            found += _unseen(entry, [case.id for case in sweep]) if lacking and swept and not counts[entry.cause] else ()
+        elif entry.epoch and not entry.excused(run.target.name, run.epochs) and counts[entry.cause]:
             found += _fixed(entry, counts[entry.cause], _where(entry.cause, run))
-    listed = {entry.cause for entry in run.known_deviations}
+    listed = {entry.cause for entry in run.known_deviations if entry.epoch}
     for cause, count in counts.items():
         found += _unlisted(cause, count, _where(cause, run)) if cause not in listed else ()
     return found
@@ -69,8 +71,9 @@ def _passed(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
     if passed:
         yield Discrepancy(
             entry.cause, "passed", "cases that are expected to fail pass",
-            f"take what passes out of the entry's cases in {_LIST}, or remove the entry; if the kernel was mended, the "
-            f"probe of {entry.epoch} has not seen it", passed)
+            f"take what passes out of the entry's cases in {_LIST}, or remove the entry"
+            + (f"; if the kernel was mended, the probe of {entry.behaviour} has not seen it" if entry.epoch else ""),
+            passed)
 
 
 def _unmatched(entry: Deviation, run: Run) -> Iterator[Discrepancy]:

@@ -50,7 +50,7 @@ def _by_id(run: Run) -> dict[str, CaseResult]:
 def _answer(case: CaseResult, run: Run) -> str:
     if case.skip:
         return f"skip ({case.skip.code})"
-    entry = run.excuse(case.id) if case.status == "known" else None
+    entry = run.excuse(case) if case.status == "known" else None
     return f"known ({entry.cause})" if entry else case.status
 
 

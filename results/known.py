@@ -1,10 +1,10 @@
-"""Wrong answers that are expected (known_deviations.toml): what each is, and on which kernels it is expected."""
+"""Wrong answers that are expected (known_deviations.toml): what each is, and on which targets it is expected."""
 from __future__ import annotations
 
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,41 +14,58 @@ from results.decode import Malformed, decode
 
 FILE = Path(__file__).parent / "known_deviations.toml"
 CAUSE = re.compile(r"[a-z0-9_]+")
+_EPOCH = re.compile(r"!?[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
 class Deviation:
     """One cause of wrong answers.
 
-    `epoch` names the behaviour whose absence is the cause, `cases` are globs of the cases that fail because of it,
-    `blame` is who would have to change, `reference` where it is found or how it was reported.
+    `cases` are globs of the cases that fail because of it, `blame` is who would have to change, `reference` where it
+    is found or how it was reported. It is of one `epoch`, the behaviour whose absence is the cause, or whose presence
+    where a "!" goes before its name, or of one `target`, a glob of targets' names; the other of the two is "".
+    `answer` is the one wrong answer that is expected, as got() has it, "" for any.
     """
     cause: str
-    epoch: str
     says: str
     cases: tuple[str, ...]
     blame: Literal["kernel", "suite", "target"]
     reference: str
+    epoch: str = ""
+    target: str = ""
+    answer: str = ""
+
+    @property
+    def behaviour(self) -> str:
+        """The name of its epoch; "" where it is of a target."""
+        return self.epoch.removeprefix("!")
 
     def covers(self, case_id: str) -> bool:
         return any(fnmatchcase(case_id, glob) for glob in self.cases)
 
-    def expected(self, epochs: Mapping[str, bool]) -> bool:
-        """The target was probed and lacks the behaviour: the wrong answers must be there."""
-        return epochs.get(self.epoch) is False
+    def expected(self, target: str, epochs: Mapping[str, bool]) -> bool:
+        """It is this target's, or one's that was found by a probe to be so: the wrong answers must be there."""
+        if self.target:
+            return fnmatchcase(target, self.target)
+        return epochs.get(self.behaviour) is self.epoch.startswith("!")
 
-    def excused(self, epochs: Mapping[str, bool]) -> bool:
-        """The target lacks the behaviour, or could not be probed for it.
+    def excused(self, target: str, epochs: Mapping[str, bool]) -> bool:
+        """It is expected, or the target could not be probed for its behaviour.
 
         Of a target that was not probed neither answer is a surprise: its failures are known, and nothing is
         demanded to fail.
         """
-        return epochs.get(self.epoch) is not True
+        return self.expected(target, epochs) or (not self.target and self.behaviour not in epochs)
 
 
-def excuse(entries: Iterable[Deviation], epochs: Mapping[str, bool], case_id: str) -> Deviation | None:
-    """The entry for which a failure of this case is known on a target of these epochs; None if it is a failure."""
-    return next((entry for entry in entries if entry.covers(case_id) and entry.excused(epochs)), None)
+def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool], case_id: str,
+           answers: Collection[str] | None = None) -> Deviation | None:
+    """The entry for which a failure of this case with these wrong answers is known on a target; None if it is none.
+
+    None for `answers` where they are not known yet.
+    """
+    return next((entry for entry in entries if entry.covers(case_id) and entry.excused(target, epochs)
+                 and (not entry.answer or answers is None or set(answers) == {entry.answer})), None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,11 @@ def load(path: Path = FILE) -> tuple[Deviation, ...]:
                 raise Malformed(f"deviation {cause!r}: a cause is of small letters, digits and underscores")
             if count > 1:
                 raise Malformed(f"deviation {cause!r}: listed {count} times")
+        for entry in file.deviation:
+            if bool(entry.epoch) == bool(entry.target):
+                raise Malformed(f"deviation {entry.cause!r}: wants an epoch or a target, one of the two")
+            if entry.epoch and not _EPOCH.fullmatch(entry.epoch):
+                raise Malformed(f"deviation {entry.cause!r}: {entry.epoch!r} is no epoch's name, nor one after a \"!\"")
     except ValueError as error:
         raise Malformed(f"{path}: {error}") from None
     return file.deviation

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from results.claims import Claim, Listing
 from results.discrepancies import SWEEP, discrepancies, seen
-from results.known import FILE
+from results.known import FILE, Deviation
 from results.run import CaseResult, Run, tallied, tally
 from results.text import Style, columns, counted, indented, labelled, one_line, paint, printable, wrapped
 from results.verdict import judge
@@ -107,9 +107,8 @@ def _failure(case: CaseResult, run: Run, listing: Listing, style: Style) -> str:
     for claim_id in case.claims:
         claim = listing.claim(claim_id)
         lines += _claim(claim, style.width) if claim else labelled("  claim", [claim_id], style.width)
-    lines += labelled("  known", [f"no longer: this kernel has {entry.epoch}, whose absence causes {entry.cause}"
-                                  for entry in run.known_deviations
-                                  if entry.covers(case.id) and not entry.excused(run.epochs)], style.width)
+    lines += labelled("  known", filter(None, (_not_known(entry, case, run) for entry in run.known_deviations)),
+                      style.width)
     lines += labelled("  ended", [ending(case)], style.width)
     if not case.failures:
         planned = listing.case(case.id)
@@ -121,6 +120,18 @@ def _failure(case: CaseResult, run: Run, listing: Listing, style: Style) -> str:
         lines += ["  the end of its output"] + [f"    | {line}".rstrip() for line in printable(case.output).split("\n")]
     lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *_again(case, run)]))}")
     return "\n".join(lines) + "\n"
+
+
+def _not_known(entry: Deviation, case: CaseResult, run: Run) -> str:
+    """Why this entry, which names the case, does not excuse it; "" where there is nothing to say."""
+    if not entry.covers(case.id):
+        return ""
+    if entry.excused(run.target.name, run.epochs):
+        return f"{entry.cause}, but for {entry.answer} only" if entry.answer and case.status == "fail" else ""
+    if entry.target:
+        return ""
+    has, presence = ("lacks", "presence") if entry.epoch.startswith("!") else ("has", "absence")
+    return f"no longer: this kernel {has} {entry.behaviour}, whose {presence} causes {entry.cause}"
 
 
 def _claim(claim: Claim, width: int) -> list[str]:
@@ -172,7 +183,7 @@ def _ids(case_ids: Sequence[str], width: int) -> list[str]:
 
 def deviations(run: Run, style: Style) -> str:
     """A line for each known deviation that showed: its cases, the answers that the sweep met it in, its reference."""
-    excuses = Counter(run.excuse(case.id) for case in run.cases if case.status == "known")
+    excuses = Counter(run.excuse(case) for case in run.cases if case.status == "known")
     answers = seen(run)
     shown = [entry for entry in run.known_deviations if excuses[entry] or answers[entry.cause]]
     if not shown:
@@ -203,7 +214,7 @@ def headline(case: CaseResult) -> str:
 
 def known_as(case: CaseResult, run: Run) -> str:
     """Why a case with the status known fails no run, in one sentence."""
-    entry = run.excuse(case.id)
+    entry = run.excuse(case)
     return f"known deviation {entry.cause}: {entry.says}" if entry else "known deviation"
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from results.decode import versioned
+from results.got import got
 from results.known import Deviation, excuse
 
-SCHEMA = 2
+SCHEMA = 3
 
 # In both lists the later word is the worse one.
 EndStatus = Literal["pass", "skip", "error", "timeout", "fail"]
@@ -109,6 +110,11 @@ class CaseResult:
     def failed(self) -> bool:
         return self.status not in EXPECTED
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The wrong answers that its failures tell of."""
+        return got(failure.message for failure in self.failures)
+
 
 @dataclass(frozen=True)
 class RunMeta:
@@ -142,9 +148,9 @@ class Run(RunMeta):
         """The cases without those that ^C left unasked."""
         return tuple(case for case in self.cases if not (self.interrupted and case.status == "missing"))
 
-    def excuse(self, case_id: str) -> Deviation | None:
+    def excuse(self, case: CaseResult) -> Deviation | None:
         """The known deviation for which a failure of this case is no failure of the run."""
-        return excuse(self.known_deviations, self.epochs, case_id)
+        return excuse(self.known_deviations, self.target.name, self.epochs, case.id, case.answers)
 
     def to_json(self) -> dict[str, Any]:
         """The object of run.schema.json."""
@@ -252,7 +258,9 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
     overall: Status = "missing" if not statuses else "flaky" if len(statuses) > 1 else attempts[0].status
     # No deviation excuses what befell the process after its case had failed.
     fell = any(attempt.how not in (*_ENDED_WELL, "Failed") for attempt in attempts)
-    if overall == "fail" and not fell and excuse(meta.known_deviations, meta.epochs, planned.id):
+    answers = {got(failure.message for failure in told) for told in failures}
+    if overall == "fail" and not fell and all(
+            excuse(meta.known_deviations, meta.target.name, meta.epochs, planned.id, each) for each in answers or {()}):
         overall = "known"
     return CaseResult(
         id=planned.id, topic=planned.topic, claims=tuple(planned.claims), labels=tuple(planned.labels),

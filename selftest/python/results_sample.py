@@ -131,7 +131,7 @@ def run(stream: Path) -> Run:
 
 
 ENTRIES = tuple(
-    Deviation(cause, epoch, f"A newcomer gets in because of {cause}.", (f"known_anomalies.{cause}.*",), "kernel", where)
+    Deviation(cause, f"A newcomer gets in because of {cause}.", (f"known_anomalies.{cause}.*",), "kernel", where, epoch)
     for cause, epoch, where in [
         ("device_not_compared", "hint_compares_devices", "sk_reuseport_match(); SECURITY.md"),
         ("udp_first_match", "udp_asks_every_holder", "udp_lib_lport_inuse(), udp_lib_lport_inuse2(); SECURITY.md"),

@@ -237,7 +237,7 @@ class TheFile(unittest.TestCase):
 
     def test_an_entry(self) -> None:
         self.assertEqual(self.load(self.ENTRY),
-                         (known.Deviation("odd", "even", "It is odd.", ("a.*",), "suite", "nowhere"),))
+                         (known.Deviation("odd", "It is odd.", ("a.*",), "suite", "nowhere", epoch="even"),))
         self.assertEqual(self.load(""), ())
 
     def test_what_is_none_is_named_in_one_line(self) -> None:

@@ -132,8 +132,8 @@ class Loading(Store):
         self.refused(b"[" * 200_000, "no run of portshare")
 
     def test_another_schema_version(self) -> None:
-        self.refused(self.changed(lambda run: run.update(schema=1)), "the older schema 1", "reads schema 2")
-        self.refused(b'{"schema": 9}', "the newer schema 9", "reads schema 2")
+        self.refused(self.changed(lambda run: run.update(schema=2)), "the older schema 2", "reads schema 3")
+        self.refused(b'{"schema": 9}', "the newer schema 9", "reads schema 3")
 
     def test_no_run_at_all(self) -> None:
         self.refused(b"[]", "wanted an object")

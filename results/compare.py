@@ -1,0 +1,156 @@
+"""Two runs beside each other: which answers differ, and what explains that they do."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from results.answers import Answer, Answers
+from results.known import Deviation
+from results.listing import Epoch, Listing
+
+Kind = Literal["fixed", "broken", "changed", "flaky", "not_asked", "added", "gone"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# Where a source of an epoch ends with a release.
+_RELEASE = re.compile(r"\(([^()]*\d[^()]*)\)")
+# What the suite or the target's equipment makes: nothing that an epoch would have to explain.
+_OF_THEMSELVES: tuple[Kind, ...] = ("not_asked", "added", "gone")
+SWEEP = "sweep: "  # before the cause of deviations, where a line is of the model and not of a case
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`before` and `after` are Answers' words, "" where a run does not have the case; `why` is "" if nothing explains it."""
+    kind: Kind
+    id: str
+    before: str
+    after: str
+    why: str = ""
+
+    @property
+    def unexplained(self) -> bool:
+        return not self.why and self.kind not in _OF_THEMSELVES
+
+
+@dataclass(frozen=True)
+class EpochChange:
+    """A behaviour that one of the two targets has. `follow` counts the cases whose right answer it decides."""
+    epoch: Epoch
+    before: bool
+    after: bool
+    follow: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`differences` in the order of the runs, those of the sweep last; `same` counts the cases that answered alike."""
+    before: Answers
+    after: Answers
+    epochs: tuple[EpochChange, ...]
+    differences: tuple[Difference, ...]
+    same: int
+
+    @property
+    def unexplained(self) -> tuple[Difference, ...]:
+        return tuple(difference for difference in self.differences if difference.unexplained)
+
+    @property
+    def empty(self) -> bool:
+        return not self.epochs and not self.differences
+
+
+def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Comparison:
+    """What differs from `before` to `after`. `listings` are the claims that the runs were made with, as far as kept.
+
+    A case that only one run has is told where the other was asked for all there is. The order of the two decides
+    what is called broken and what fixed, added and gone; nothing else.
+    """
+    texts = {epoch.name: epoch for listing in listings for epoch in listing.epochs}
+    follows: dict[str, set[str]] = {}
+    for case in (case for listing in listings for case in listing.cases):
+        follows.setdefault(case.id, set()).update(case.epochs)
+    epochs = tuple(EpochChange(texts.get(name, Epoch(name, "", "")), value, after.epochs[name],
+                               sum(name in names for names in follows.values()))
+                   for name, value in before.epochs.items() if after.epochs.get(name, value) is not value)
+    reasons = _Reasons(before, after, {change.epoch.name: change.epoch for change in epochs}, follows)
+    differences = []
+    for case_id in dict.fromkeys([*before.cases, *after.cases]):
+        old, new = before.cases.get(case_id), after.cases.get(case_id)
+        if old and new:
+            if (old.status, old.words) != (new.status, new.words):
+                kind = _kind(old, new)
+                why = "" if kind == "flaky" else reasons.of_case(case_id, old, new)
+                differences.append(Difference(kind, case_id, str(old), str(new), why))
+        elif new and before.whole:
+            differences.append(Difference("added", case_id, "", str(new)))
+        elif old and after.whole:
+            differences.append(Difference("gone", case_id, str(old), ""))
+    same = len(before.cases.keys() & after.cases.keys()) - sum(
+        difference.kind not in ("added", "gone") for difference in differences)
+    return Comparison(before, after, epochs, (*differences, *_of_sweep(before, after, reasons)), same)
+
+
+def _kind(old: Answer, new: Answer) -> Kind:
+    if "flaky" in (old.status, new.status):
+        return "flaky"
+    if "skip" in (old.status, new.status):
+        return "not_asked"
+    worse = _badness(new) - _badness(old)
+    return "broken" if worse > 0 else "fixed" if worse < 0 else "changed"
+
+
+def _badness(answer: Answer) -> int:
+    return {"pass": 0, "known": 1}.get(answer.status, 2)
+
+
+def _of_sweep(before: Answers, after: Answers, reasons: _Reasons) -> Iterator[Difference]:
+    """The causes that one sweep met and the other did not, over the cases that both asked to their end.
+
+    How often is not compared: the walks of two sweeps differ.
+    """
+    asked = [case_id for case_id in before.cases if case_id in after.cases
+             and {before.cases[case_id].status, after.cases[case_id].status} <= {"pass", "known", "fail"}]
+    old, new = ({cause for case_id in asked for cause in side.cases[case_id].causes} for side in (before, after))
+    for cause in sorted(old ^ new):
+        kind: Kind = "broken" if cause in new else "fixed"
+        met = ("not met", "met") if cause in new else ("met", "not met")
+        yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause))
+
+
+@dataclass(frozen=True)
+class _Reasons:
+    """Explanations. `differing` are the epochs whose values differ; `follows` those of each case."""
+    before: Answers
+    after: Answers
+    differing: dict[str, Epoch]
+    follows: dict[str, set[str]]
+
+    def of_case(self, case_id: str, old: Answer, new: Answer) -> str:
+        covering = [entry for entry in self._entries() if entry.covers(case_id)]
+        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(entry.behaviour for entry in covering)]):
+            return found
+        statuses = [(self.before.target, old.status), (self.after.target, new.status)]
+        return self._target(entry for entry in covering if any(
+            entry.expected(target, {}) and status == "known" for target, status in statuses))
+
+    def of_cause(self, cause: str) -> str:
+        listed = [entry for entry in self._entries() if entry.cause == cause]
+        return self._epoch([entry.behaviour for entry in listed]) or self._target(listed)
+
+    def _entries(self) -> Iterable[Deviation]:
+        return dict.fromkeys([*self.before.known, *self.after.known])
+
+    def _epoch(self, names: Iterable[str]) -> str:
+        epoch = next((self.differing[name] for name in names if name in self.differing), None)
+        if not epoch:
+            return ""
+        release = _RELEASE.findall(epoch.source)
+        return f"epoch {epoch.name}" + (f" ({release[-1]})" if release else "")
+
+    def _target(self, entries: Iterable[Deviation]) -> str:
+        """Of entries for one of the two targets and not for the other."""
+        for entry in entries:
+            if entry.target and entry.expected(self.before.target, {}) is not entry.expected(self.after.target, {}):
+                return f"known deviation {entry.cause} ({entry.blame})"
+        return ""

@@ -1,0 +1,88 @@
+"""A comparison in words: the epochs that differ, a line a difference, and the counts."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from results.answers import Answers
+from results.compare import KINDS, Comparison, Difference
+from results.text import Style, columns, counted, labelled, paint, printable
+
+_IDS_SHOWN = 20  # of the cases that are only on one side
+_CASE = "case"
+
+
+def text(found: Comparison, style: Style) -> str:
+    """Both runs by name, the differences by kind with their explanations, those without one last."""
+    parts = [f"before  {_title(found.before)}\nafter   {_title(found.after)}\n", *_blocks(found, style)]
+    return "\n".join([*parts, summary(found) + "\n"])
+
+
+def beside_baseline(found: Comparison, style: Style) -> str:
+    """For the end of a run; "" where the run and its baseline agree."""
+    if found.empty:
+        return ""
+    advice = "./run_all.sh bless makes this run the baseline"
+    return "\n".join([printable(f"BASELINE of {found.before.target}, {found.before.release}\n"), *_blocks(found, style), f"{summary(found)}\n  {advice}\n"])
+
+
+def summary(found: Comparison) -> str:
+    counts = Counter(difference.kind for difference in found.differences)
+    said = [f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if counts[kind]]
+    return ", ".join([f"{found.same:,} the same", *said, f"{len(found.unexplained):,} unexplained"])
+
+
+def _title(side: Answers) -> str:
+    return printable(f"{side.name}  {side.target}, {side.release}{'' if side.whole else ', not all cases'}")
+
+
+def _blocks(found: Comparison, style: Style) -> list[str]:
+    blocks = [_epochs(found, style)]
+    for kind in KINDS:
+        of_kind = [difference for difference in found.differences
+                   if difference.kind == kind and not difference.unexplained]
+        heading = f"{kind.upper().replace('_', ' ')} {len(of_kind):,}"
+        if not of_kind:
+            continue
+        if kind == "not_asked":
+            lines = _not_asked(of_kind)
+        elif kind in ("added", "gone"):
+            lines = _one_sided(of_kind)
+        else:
+            lines = _lines(of_kind)
+        blocks.append("\n".join([heading, *lines]) + "\n")
+    if found.unexplained:
+        heading = paint(f"UNEXPLAINED {len(found.unexplained):,}: no epoch that differs, no known deviation", "red", style)
+        lines = _lines([*found.unexplained], kinds=True)
+        blocks.append("\n".join([heading, *lines]) + "\n")
+    return [block for block in blocks if block]
+
+
+def _epochs(found: Comparison, style: Style) -> str:
+    lines = []
+    for change in found.epochs:
+        values = f"{str(change.before).lower()} -> {str(change.after).lower()}"
+        lines.append(printable(f"  {change.epoch.name}  {values}"))
+        lines += labelled("", filter(None, [change.epoch.says, change.epoch.source]), style.width, column=6)
+        if change.follow:
+            lines.append(f"      decides what {counted(change.follow, _CASE)} should answer")
+    return "\n".join([f"EPOCHS THAT DIFFER: {len(found.epochs)}", *lines]) + "\n" if lines else ""
+
+
+def _lines(differences: Sequence[Difference], kinds: bool = False) -> list[str]:
+    rows = [(f"  {difference.id}", f"{difference.before} -> {difference.after}",
+             difference.kind if kinds else difference.why) for difference in differences]
+    return [printable(line.rstrip()) for line in columns(rows, words=3)]
+
+
+def _not_asked(differences: Iterable[Difference]) -> list[str]:
+    """By the answers of both sides: what a target lacks, it lacks for hundreds of cases."""
+    groups = Counter(f"{difference.before} -> {difference.after}" for difference in differences)
+    return [printable(line) for line in columns([(f"  {group}", counted(count, _CASE))
+                                                 for group, count in groups.items()])]
+
+
+def _one_sided(differences: Sequence[Difference]) -> list[str]:
+    rows = [(f"  {difference.id}", difference.before or difference.after) for difference in differences[:_IDS_SHOWN]]
+    more = len(differences) - len(rows)
+    return [printable(line) for line in columns(rows, words=2)] + ([f"  and {more:,} more"] if more else [])
