@@ -16,7 +16,7 @@ from driver.console import Console
 from driver.stop import Stop
 from kernels import catalogue, sysroot
 
-STATIC = ("portshare_cases_static", "portshare_explore_static")
+STATIC = ("portshare_cases_static", "portshare_explore_static", "guest_init")
 # A look for new case files is a step of ninja, but nothing is built by it.
 STEP = re.compile(r"\[\d+/(\d+)\] (?!Re-checking)")
 
@@ -41,8 +41,17 @@ def explorer(options: Options, console: Console) -> Path:
     return options.program.absolute() if options.program else _built(options, console, "portshare_explore")[0]
 
 
-def programs_for(architecture: str, options: Options, console: Console) -> Programs:
-    """Both programs as one static file each, for guests of an architecture (Debian's name), up to date.
+@dataclass(frozen=True)
+class GuestPrograms:
+    """All that a guest needs, each one static file."""
+
+    cases: Path
+    explorer: Path
+    init: Path
+
+
+def guest_programs(architecture: str, options: Options, console: Console) -> GuestPrograms:
+    """What guests of an architecture (Debian's name) run, up to date.
 
     Stop (2) when there can be none.
     """
@@ -54,7 +63,7 @@ def programs_for(architecture: str, options: Options, console: Console) -> Progr
         definitions = (f"-DPORTSHARE_SYSROOT={_sysroot(architecture, options, console)}",)
         packages.demand(console, [f"cross-{architecture}"], options.install_deps)
     build(folder, preset, STATIC, console, definitions)
-    return Programs(*(folder / target for target in STATIC))
+    return GuestPrograms(*(folder / target for target in STATIC))
 
 
 def _sysroot(architecture: str, options: Options, console: Console) -> Path:

@@ -68,7 +68,7 @@ def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exit
     for number, planned in plan.rounds(job.attempts):
         tests = [attempt.case.test for attempt in planned]
         # A file, because one argument holds no more than 128 KiB.
-        flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n{_order(job.seed, number)}")
+        flags.write_text(f"--gtest_filter={':'.join(tests)}\n--gtest_color=no\n{order(job.seed, number)}")
         limit = len(tests) * (job.deadline + ctest.BACKSTOP)
         exits |= _round(job, planned, [f"--gtest_flagfile={flags}"], limit, progress, interrupts)
         flags.unlink()
@@ -96,26 +96,36 @@ def _round(
     progress: Progress,
     interrupts: Interrupts,
 ) -> Exits:
-    """One process for `planned`, for `limit` seconds at most; how it ended, of the case that the end speaks of.
-
-    That is the last one that began (the first where none did), unless it was answered and the answers explain the end:
-    0, or 1 or 2 when one of them was wrong.
-    """
+    """One process for `planned`, for `limit` seconds at most."""
     begun = time.monotonic()
     environment = job.environment(PORTSHARE_ATTEMPT=str(planned[0].number))
     code = _watch([*job.command, *words], environment, job.log, progress, interrupts, limit)
     if interrupts.seen:
         return {}
     seconds = round(time.monotonic() - begun, 3)
-    how = "Timeout" if seconds >= limit else f"exit code {code}" if code >= 0 else f"signal {-code}"
+    how = "Timeout" if seconds >= limit else ended(code)
+    return end_of_round(planned, code, ProcessEnd(how, job.log.read_text(errors="replace"), seconds), progress)
+
+
+def end_of_round(planned: Sequence[plan.Attempt], code: int, end: ProcessEnd, progress: Progress) -> Exits:
+    """How one process for `planned` ended, of the case that the end speaks of.
+
+    That is the last one that began (the first where none did), unless it was answered and the answers explain the end:
+    0, or 1 or 2 when one of them was wrong.
+    """
     keys = [attempt.key for attempt in planned]
     last = progress.begun_last if progress.begun_last in keys else keys[0]
     wrong = any(progress.status.get(key, "pass") not in ("pass", "skip") for key in keys)
     explained = last in progress.status and (code == 0 or (wrong and code in (1, 2)))
-    return {} if explained else {last: ProcessEnd(how, job.log.read_text(errors="replace"), seconds)}
+    return {} if explained else {last: end}
 
 
-def _order(seed: int | None, number: int) -> str:
+def ended(code: int) -> str:
+    """An exit code, or minus a signal, in words."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def order(seed: int | None, number: int) -> str:
     """GoogleTest's flags for a new order each round; it takes seeds from 1 to 99999."""
     return "" if seed is None else f"--gtest_shuffle\n--gtest_random_seed={(seed + number) % 99999 + 1}\n"
 

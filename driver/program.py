@@ -59,8 +59,13 @@ def _ask(program: Path, *arguments: str) -> dict[str, Any]:
     if answer.returncode != 0:
         said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise Stop(f"{asked} ended with {answer.returncode}: {said[-1]}")
+    return document(answer.stdout, asked)
+
+
+def document(text: bytes, asked: str) -> dict[str, Any]:
+    """The object in the answer to `asked`.  Stop where it is none of ours."""
     try:
-        document = json.loads(answer.stdout)
+        document = json.loads(text)
     except ValueError as error:
         raise Stop(f"{asked} did not print JSON ({error}): build it again, or name another with --program") from None
     if not isinstance(document, dict) or document.get("schema") != 1:

@@ -70,6 +70,10 @@ class Progress:
                 self._end(key, status, f"no end was reported; ctest says {end.how}")
         self._show()
 
+    def lost(self, key: Key, why: str) -> None:
+        """The attempt was in flight when its guest was lost."""
+        self._end(key, "crashed", why)
+
     def _take_event(self, line: str) -> None:
         if '"outcome"' in line[:40]:
             return
@@ -78,6 +82,11 @@ class Progress:
             key = event["case"], event["attempt"]
             if event["event"] == "start":
                 self.begun_last = key
+            elif event["event"] == "exit":
+                self.exits[key] = ProcessEnd(event["how"], event["output"], event["seconds"])
+                self._end(key, "timeout" if event["how"] == "Timeout" else "crashed", f"its process ended: {event['how']}")
+            elif event["event"] == "kernel":
+                self._console.line(f"kernel   {key[0]}  {event['text']}")
             elif event["event"] == "end":
                 where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
                 self._end(key, event["status"], where)

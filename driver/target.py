@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,16 @@ from results.decode import Malformed, decode
 from results.run import Target
 
 
-def describe(target: targets.Target, facts: dict[str, Any]) -> Target:
-    """`facts` is the answer of the case program to --facts on this target."""
-    kernel = os.uname()
+def describe(target: targets.Target, facts: dict[str, Any], config: Path | None) -> Target:
+    """`facts` is the answer of the case program to --facts on this target, `config` the configuration of a guest."""
+    said = facts.get("kernel", {})
+    release, version, machine = (str(said.get(word, "")) for word in ("release", "version", "machine"))
     return Target(
         name=target.name,
-        release=kernel.release,
-        version=kernel.version,
-        machine=kernel.machine,
-        config_sha256=_config_sha256(kernel.release),
+        release=release,
+        version=version,
+        machine=machine,
+        config_sha256=_sha256(config) if target.guest else _config_sha256(release),
         emulates=target.emulates,
         privilege=str(facts.get("privilege", "none")),
     )
@@ -36,6 +36,10 @@ def epochs(facts: dict[str, Any], origin: Path) -> dict[str, bool]:
     except Malformed as error:
         raise Stop(f"{origin}: its facts are not what they should be ({error}): build it again") from None
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _sha256(config: Path | None) -> str | None:
+    return hashlib.sha256(config.read_bytes()).hexdigest() if config else None
 
 
 def _config_sha256(release: str) -> str | None:

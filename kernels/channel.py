@@ -12,7 +12,12 @@ CONSOLE_TAIL = 8 << 10  # bytes kept of what a guest's kernel prints
 
 
 class GuestLost(Exception):
-    """The guest ended, hung or spoke nonsense; the text says which, in one line."""
+    """The guest ended, hung or spoke nonsense; the text says which, as the end of a sentence about it.
+
+    `console` is the end of what its kernel printed.
+    """
+
+    console = ""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,12 @@ def started(command: Sequence[str | Path], *, keep: Sequence[int], channel: tupl
         its_console = -1
         for descriptor in keep:
             os.close(descriptor)
-        yield Guest(process, Channel(*channel, console))
+        guest = Guest(process, Channel(*channel, console))
+        try:
+            yield guest
+        except GuestLost as lost:
+            lost.console = lost.console or guest.channel.console_tail
+            raise
     finally:
         if process is not None:
             _end(process)

@@ -13,6 +13,9 @@ from kernels.uml import UserModeLinux
 from kernels.unpack import Image
 
 
+Machine = Qemu | UserModeLinux | Gvisor
+
+
 @dataclass(frozen=True)
 class Target:
     """`arguments` go to the case program; `emulates` is the release that a filter makes this kernel look like.
@@ -61,7 +64,7 @@ def _meant(word: str) -> list[Target]:
     return [HERE, *kernels] if word == "all" else kernels
 
 
-def machine(target: Target, image: Image, init: Path, needed: Sequence[str]) -> Qemu | UserModeLinux | Gvisor:
+def machine(target: Target, image: Image, init: Path, needed: Sequence[str]) -> Machine:
     """What plays this image; `needed` are the modules that cases need, of which an image may have some."""
     wanted = (file for name in needed for file in (image.modules or {}).get(name, ()))
     modules = tuple(dict.fromkeys((*image.channel_modules, *wanted)))

@@ -1,0 +1,185 @@
+"""A kernel in a guest, asked: the same cases and the same sweep, over its channel, through crashes of the guest."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+
+from driver import ctest, execute, plan
+from driver.build import GuestPrograms
+from driver.execute import Job
+from driver.processes import POLL, Interrupts
+from driver.progress import Exits, Progress
+from driver.stop import Stop
+from kernels.channel import Ended, GuestLost, Line, Output, Trouble
+from kernels.guest import Guest
+from kernels.targets import Machine
+from results.run import ProcessEnd
+
+CASES, EXPLORER, FLAGS = "/portshare_cases", "/portshare_explore", "/gtest_flags"
+SEND_LIMIT = 60.0  # seconds until a guest has taken a file
+SLACK = 15.0  # seconds that a guest may be silent beyond what its program allows a case
+LOSSES = 20  # guests that a run may lose
+
+
+@dataclass
+class Spent:
+    """Seconds, of the wall clock."""
+
+    boot: float = 0.0  # or restored, and the programs sent
+    cases: float = 0.0
+    sweep: float = 0.0
+
+
+@dataclass
+class Session:
+    """A guest that is started when there is something to ask, and again when it was lost."""
+
+    machine: Machine
+    programs: GuestPrograms
+    folder: Path
+    interrupts: Interrupts
+    spent: Spent = field(default_factory=Spent)
+
+    def __post_init__(self) -> None:
+        self._guest: Guest | None = None
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def command(
+        self, words: Sequence[str], silence: float, take: Callable[[bytes], None], look: Callable[[], None],
+        files: dict[str, bytes] | None = None, total: float | None = None,
+    ) -> tuple[int, bytes]:  # fmt: skip
+        """Runs a command in the guest: its exit code, or minus its signal, and what it printed.
+
+        `take` gets each line of the event stream, `look` is called again and again, `files` are there before it.
+        GuestLost, and the next command finds a new one.
+        """
+        try:
+            guest = self._guest or self._boot()
+            for path, content in (files or {}).items():
+                guest.channel.put(path, content, 0o644, SEND_LIMIT)
+            guest.channel.run(words, SEND_LIMIT)
+            said = bytearray()
+            looked = 0.0
+            for message in guest.channel.messages(silence, total):
+                if isinstance(message, Line):
+                    take(message.content)
+                elif isinstance(message, Output):
+                    said += message.content
+                elif isinstance(message, Ended):
+                    signal = message.status & 0x7F
+                    return (-signal if signal else message.status >> 8), bytes(said)
+                elif isinstance(message, Trouble):
+                    raise GuestLost(f"cannot do as it is told: {message.text}")
+                if message is None and self.interrupts.seen:
+                    raise GuestLost("was interrupted")
+                if time.monotonic() - looked > POLL:
+                    looked = time.monotonic()
+                    look()
+            raise GuestLost("ended")
+        except GuestLost as lost:
+            if self._guest:
+                lost.console = self._guest.channel.console_tail
+            self._end()
+            raise
+
+    def _boot(self) -> Guest:
+        begun = time.monotonic()
+        self._guest = self._stack.enter_context(self.machine.start(self.folder))
+        for path, program in ((CASES, self.programs.cases), (EXPLORER, self.programs.explorer)):
+            self._guest.channel.put(path, program.read_bytes(), 0o755, SEND_LIMIT)
+        self.spent.boot += time.monotonic() - begun
+        return self._guest
+
+    def _end(self) -> None:
+        self._guest = None
+        self._stack.close()
+
+
+def facts(session: Session) -> bytes:
+    """What the case program says of the guest. Stop when the guest cannot be brought to say it."""
+    try:
+        code, said = session.command([CASES, "--facts"], SEND_LIMIT, lambda line: None, lambda: None)
+    except GuestLost as lost:
+        raise Stop(told(lost)) from None
+    if code != 0:
+        raise Stop(f"portshare_cases --facts ended with {code} in the guest: {said.decode(errors='replace')[-200:]}")
+    return said
+
+
+def told(lost: GuestLost) -> str:
+    """One line: what became of the guest, and the last that its kernel said."""
+    last = next((line for line in reversed(lost.console.splitlines()) if line.strip()), "nothing")
+    return f"the guest {lost}; its console ends with: {last.strip()[:200]}"
+
+
+def cases(session: Session, job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
+    """A process a case, forked in the guest; a guest that is lost takes the case in flight with it, and no other."""
+    begun = time.monotonic()
+    before = session.spent.boot
+    losses: Exits = {}
+    with job.events.open("ab", buffering=0) as stream, job.log.open("ab") as log:
+        for number, planned in plan.rounds(job.attempts):
+            left = {attempt.key: attempt for attempt in planned}
+            while left and not interrupts.seen:
+                tests = ":".join(attempt.case.test for attempt in left.values())
+                flags = f"--gtest_filter={tests}\n--gtest_brief=1\n{execute.order(job.seed, number)}"
+                words = [
+                    f"PORTSHARE_ATTEMPT={number}", f"PORTSHARE_DEADLINE={job.deadline}", CASES, f"--gtest_flagfile={FLAGS}",
+                    f"--apart={job.deadline + ctest.BACKSTOP}",
+                ]  # fmt: skip
+                silence = job.deadline + ctest.BACKSTOP + SLACK
+                try:
+                    code, said = session.command(words, silence, stream.write, progress.look, {FLAGS: flags.encode()})
+                    log.write(said)
+                    progress.look()
+                    if code not in (0, 1):
+                        raise Stop(f"the case program ended with {code} in the guest: what it said is in {job.log}")
+                    break
+                except GuestLost as lost:
+                    log.write(f"guest: {lost}\n{lost.console}\n".encode())
+                    progress.look()
+                    if interrupts.seen:
+                        break
+                    key = progress.begun_last
+                    if key not in left or key in progress.status or len(losses) >= LOSSES:
+                        raise Stop(told(lost)) from None
+                    losses[key] = ProcessEnd(f"guest {lost}", lost.console)
+                    progress.lost(key, f"the guest {lost}")
+                left = {key: attempt for key, attempt in left.items() if key not in progress.status}
+    session.spent.cases += time.monotonic() - begun - (session.spent.boot - before)
+    return progress.exits | losses
+
+
+def sweep(session: Session, parts: int, job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
+    """One of so many parts of the sweep, the same on every target."""
+    begun = time.monotonic()
+    before = session.spent.boot
+    exits: Exits = {}
+    with job.events.open("ab", buffering=0) as stream:
+        for number, planned in plan.rounds(job.attempts):
+            words = [f"PORTSHARE_ATTEMPT={number}", f"GTEST_TOTAL_SHARDS={parts}", "GTEST_SHARD_INDEX=0", *job.command]
+            if job.seed is not None:
+                words.append(f"--seed={job.seed + number - 1}")
+            started = time.monotonic()
+            try:
+                code, said = session.command(words, job.deadline, stream.write, progress.look, total=job.deadline)
+                end = ProcessEnd(execute.ended(code), said.decode(errors="replace"))
+            except GuestLost as lost:
+                code, said, end = -1, b"", ProcessEnd(f"guest {lost}", lost.console)
+            progress.look()
+            if interrupts.seen:
+                break
+            job.log.write_bytes(said)
+            end = replace(end, seconds=round(time.monotonic() - started, 3))
+            exits |= execute.end_of_round(planned, code, end, progress)
+    session.spent.sweep += time.monotonic() - begun - (session.spent.boot - before)
+    return exits
