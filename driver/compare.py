@@ -72,7 +72,7 @@ def _code(found: Comparison) -> Exit:
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
-    """The run of this id, folder or run.json, or the last one on the target of this name; the last one without a word."""
+    """The run of this id, folder or run.json, the last one on the target of this name, or without a word the last."""
     try:
         path = run_folder.find(results, word)
         if word and not (path.is_file() or (path / store.NAME).exists()):

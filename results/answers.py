@@ -9,7 +9,7 @@ from results.run import CaseResult, Run
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one case. `words`: the code of a skip, or the wrong answers. `causes`: the deviations that the sweep met in it."""
+    """Of one case. `words`: the code of a skip, or the wrong answers. `causes`: the deviations that the sweep met."""
     status: str
     words: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()

@@ -60,7 +60,8 @@ def text(answers: Answers) -> str:
     lines = ["# The agreed answers of one target. ./run_all.sh bless writes this file; runs are compared with it.",
              f"target = {_quoted(answers.target)}", f"release = {_quoted(answers.release)}", "", "[epochs]"]
     lines += [f"{_key(name)} = {str(value).lower()}" for name, value in sorted(answers.epochs.items())]
-    lines += ["", "[passed]", *_split(case_id for case_id, answer in cases.items() if answer.status == "pass"), "", "[skip]"]
+    lines += ["", "[passed]", *_split(case_id for case_id, answer in cases.items() if answer.status == "pass")]
+    lines += ["", "[skip]"]
     skipped = {case_id: answer.words for case_id, answer in cases.items() if answer.status == "skip"}
     for code in sorted(set(skipped.values())):
         lines += [f"[skip.{_key(*code)}]", *_split(case_id for case_id, words in skipped.items() if words == code)]

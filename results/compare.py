@@ -21,7 +21,7 @@ SWEEP = "sweep: "  # before the cause of deviations, where a line is of the mode
 
 @dataclass(frozen=True)
 class Difference:
-    """`before` and `after` are Answers' words, "" where a run does not have the case; `why` is "" if nothing explains it."""
+    """`before` and `after` are the answers in words, "" where a run does not have the case; `why` explains or is ""."""
     kind: Kind
     id: str
     before: str

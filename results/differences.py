@@ -22,8 +22,9 @@ def beside_baseline(found: Comparison, style: Style) -> str:
     """For the end of a run; "" where the run and its baseline agree."""
     if found.empty:
         return ""
-    advice = "./run_all.sh bless makes this run the baseline"
-    return "\n".join([printable(f"BASELINE of {found.before.target}, {found.before.release}\n"), *_blocks(found, style), f"{summary(found)}\n  {advice}\n"])
+    heading = printable(f"BASELINE of {found.before.target}, {found.before.release}\n")
+    advice = "  ./run_all.sh bless makes this run the baseline\n"
+    return "\n".join([heading, *_blocks(found, style), f"{summary(found)}\n{advice}"])
 
 
 def summary(found: Comparison) -> str:
@@ -52,9 +53,9 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
             lines = _lines(of_kind)
         blocks.append("\n".join([heading, *lines]) + "\n")
     if found.unexplained:
-        heading = paint(f"UNEXPLAINED {len(found.unexplained):,}: no epoch that differs, no known deviation", "red", style)
+        heading = f"UNEXPLAINED {len(found.unexplained):,}: no epoch that differs, no known deviation"
         lines = _lines([*found.unexplained], kinds=True)
-        blocks.append("\n".join([heading, *lines]) + "\n")
+        blocks.append("\n".join([paint(heading, "red", style), *lines]) + "\n")
     return [block for block in blocks if block]
 
 

@@ -57,7 +57,8 @@ def discrepancies(run: Run) -> list[Discrepancy]:
             found += _unmatched(entry, run) if whole else ()
             # The sweep counts by the behaviours that a kernel lacks; the others are no deviations to the model.
             lacking = entry.epoch and not entry.epoch.startswith("!")
-            found += _unseen(entry, [case.id for case in sweep]) if lacking and swept and not counts[entry.cause] else ()
+            unseen = lacking and swept and not counts[entry.cause]
+            found += _unseen(entry, [case.id for case in sweep]) if unseen else ()
         elif entry.epoch and not entry.excused(run.target.name, run.epochs) and counts[entry.cause]:
             found += _fixed(entry, counts[entry.cause], _where(entry.cause, run))
     listed = {entry.cause for entry in run.known_deviations if entry.epoch}

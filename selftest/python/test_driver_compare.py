@@ -179,7 +179,8 @@ class ARun(Kept):
     def test_what_is_no_longer_wrong_fails_it_until_it_is_blessed(self) -> None:
         self.run_it("passes")
         self.ask("bless")
-        self.path.write_text(self.path.read_text().replace('topic = "passes"', "").replace("[fail]", '[fail]\n"topic.passes" = "EPERM"'))
+        agreed = self.path.read_text().replace('topic = "passes"', "")
+        self.path.write_text(agreed.replace("[fail]", '[fail]\n"topic.passes" = "EPERM"'))
         code, text = self.run_it("passes")
         self.assertEqual(code, 1)
         self.assertIn("  topic.passes  EPERM -> PASS  fixed\n", text)
