@@ -60,7 +60,8 @@ def _fetch(words: list[str], console: Console) -> int:
 def _check(words: list[str], console: Console) -> int:
     chosen = selected(words) if words else [k for k in catalogue.load() if cache.cached(k)]
     if not chosen:
-        raise Stop(f"there is no kernel in {cache.folder()}; ./run_all.sh kernels fetch brings them", Exit.NOTHING_SELECTED)
+        line = f"there is no kernel in {cache.folder()}; ./run_all.sh kernels fetch brings them"
+        raise Stop(line, Exit.NOTHING_SELECTED)
     wrong = [line for line in map(cache.check, chosen) if line]
     for line in wrong:
         console.line(line)

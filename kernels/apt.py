@@ -17,6 +17,9 @@ from pathlib import Path
 from kernels.catalogue import Kernel, NoKernel
 
 FRESH = 6 * 3600  # seconds that an index is taken as it is
+_NO_ANSWER = re.compile(r"Could not (connect|resolve)|Temporary failure resolving|[Tt]imed out|Unable to connect")
+# Mirrors that did not answer this process, and what apt said: one long wait is enough.
+_silent: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,14 @@ class _State:
         except NoKernel as error:
             if not self.stamp.exists():
                 raise
-            say(f"{self.kernel.name}: {error}; the index of {time.strftime('%F', time.localtime(self.stamp.stat().st_mtime))} is used")
+            read = time.strftime("%F", time.localtime(self.stamp.stat().st_mtime))
+            say(f"{self.kernel.name}: {error}; the index of {read} is used")
         return False
 
     def update(self, say: Callable[[str], None]) -> None:
         mirror = _mirror(self.kernel.suite)
+        if why := _silent.get(mirror.uri):
+            raise NoKernel(f"the index of {self.place.name} cannot be read: {why}")
         signed = f"[signed-by={mirror.keyring}] " if mirror.keyring else ""
         for folder in ("lists/partial", "archives/partial"):
             (self.place / folder).mkdir(parents=True, exist_ok=True)
@@ -104,6 +110,8 @@ class _State:
         say(f"{self.kernel.name}: reads the index of {self.place.name}")
         ended = self._run("apt-get", "update")
         if ended.returncode != 0:
+            if _NO_ANSWER.search(ended.stderr):
+                _silent[mirror.uri] = _error_line(ended.stderr)
             raise NoKernel(f"the index of {self.place.name} {_why_not(ended, mirror)}")
         self.stamp.touch()
 
@@ -113,19 +121,17 @@ class _State:
         if not shown:
             raise _Gone(f"{package} is not in {self.place.name} any more{self._nearest(name, '')}")
         id = f"{name}={shown['Version']}"
-        before = set(into.iterdir())
         ended = self._run("apt-get", "download", f"{name}:{shown['Architecture']}={shown['Version']}", cwd=into)
-        new = set(into.iterdir()) - before
-        if ended.returncode != 0 or len(new) != 1:
+        files = list(into.glob(f"{name}_*.deb"))
+        if ended.returncode != 0 or len(files) != 1:
             if "404" in ended.stderr:
                 raise _Gone(f"{id} is listed by {self.place.name} and yet the mirror has it no more"
                             f"{self._nearest(name, name)}")
             raise NoKernel(f"{id} cannot be downloaded: {_error_line(ended.stderr)}")
-        file = new.pop()
-        if (found := sha256(file)) != shown["SHA256"]:
+        if (found := sha256(files[0])) != shown["SHA256"]:
             raise NoKernel(f"{id} has a wrong checksum: {found}, and {self.place.name} promises "
                            f"{shown['SHA256']}; try again, or ask another mirror")
-        return Package(file, id, found)
+        return Package(files[0], id, found)
 
     def _show(self, package: str) -> dict[str, str]:
         """The fields of its newest entry in the index; none where there is no such package."""
@@ -174,6 +180,7 @@ APT::Architecture "{architecture}";
 APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
+Acquire::GzipIndexes "true";
 Acquire::Languages "none";
 Acquire::Retries "1";
 Acquire::http::Timeout "20";
@@ -188,7 +195,7 @@ Dir::State::status "/dev/null";
 Dir::Cache "{place}";
 Dir::Cache::archives "{place}/archives";
 Dir::Cache::pkgcache "pkgcache.bin";
-Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Dir::Cache::srcpkgcache "";
 """
 
 
@@ -203,7 +210,8 @@ def _mirror(suite: str) -> _Mirror:
         if origin == "Debian" and codename.endswith("-security") == security:
             return _Mirror(uri, _keyring(Path(entry.rpartition(":")[0]), uri))
     what = "security archive" if security else "archive"
-    raise NoKernel(f"this system's apt knows no mirror of Debian's {what}: name one in its sources, then apt-get update")
+    raise NoKernel(f"this system's apt knows no mirror of Debian's {what}: name one in its sources, "
+                   "then apt-get update")
 
 
 def _keyring(sources: Path, uri: str) -> str:

@@ -101,7 +101,7 @@ def _write_manifest(kernel: Kernel, making: Path, made: Image, packages: dict[st
         "kernel": name(made.kernel),
         "config": name(made.config),
         "channel_modules": [name(path) for path in made.channel_modules],
-        "modules": {wanted: [name(path) for path in paths] for wanted, paths in (made.modules or {}).items()},
+        "modules": {wanted: [name(path) for path in paths] for wanted, paths in made.modules.items()},
         "files": {
             name(path): {"sha256": apt.sha256(path), "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
             for path in files

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kernels import elf
@@ -20,11 +20,11 @@ from kernels.catalogue import Kernel, NoKernel, here
 CHANNEL = ("virtio_pci", "virtio_mmio", "virtio_console")
 # What a test of sockets can use beside.
 WANTED = (
-    "ipv6", "veth", "dummy", "vrf", "bridge", "macvlan", "macvtap", "ipvlan", "8021q", "tun", "vxlan", "fou", "wireguard",
-    "ip_gre", "ipip", "sit", "sctp", "dccp", "dccp_ipv4", "dccp_ipv6", "smc", "l2tp_core", "l2tp_ip", "l2tp_ip6", "vsock",
-    "vsock_loopback", "af_packet", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "sctp_diag", "dccp_diag",
-    "mptcp_diag", "smc_diag", "vsock_diag", "netlink_diag", "af_packet_diag", "sch_netem", "sch_plug", "sch_ingress",
-    "cls_bpf",
+    "ipv6", "veth", "dummy", "vrf", "bridge", "macvlan", "macvtap", "ipvlan", "8021q", "tun", "vxlan", "fou",
+    "wireguard", "ip_gre", "ipip", "sit", "sctp", "dccp", "dccp_ipv4", "dccp_ipv6", "smc", "l2tp_core", "l2tp_ip",
+    "l2tp_ip6", "vsock", "vsock_loopback", "af_packet", "inet_diag", "tcp_diag", "udp_diag", "raw_diag",
+    "unix_diag", "sctp_diag", "dccp_diag", "mptcp_diag", "smc_diag", "vsock_diag", "netlink_diag", "af_packet_diag",
+    "sch_netem", "sch_plug", "sch_ingress", "cls_bpf",
 )
 _KERNEL_FILES = ("boot/vmlinuz-*", "boot/vmlinux-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz",
                  "usr/bin/linux.uml", "usr/bin/runsc")
@@ -53,7 +53,7 @@ class Image:
     architecture: str
     kind: str  # qemu, uml or gvisor
     channel_modules: tuple[Path, ...] = ()
-    modules: dict[str, tuple[Path, ...]] | None = None
+    modules: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 def packages(kernel: Kernel, debs: Sequence[Path], into: Path, final: Path) -> Image:
@@ -80,20 +80,22 @@ def packages(kernel: Kernel, debs: Sequence[Path], into: Path, final: Path) -> I
 
 
 def own(path: Path, into: Path) -> Image:
-    """A user's bzImage, vmlinux, User-Mode Linux or build tree; what has to be unpacked of it goes to the folder `into`.
+    """A user's bzImage, vmlinux (x86), arm64 Image, User-Mode Linux or build tree.
 
-    Raises NoKernel with one line for anything else.
+    What has to be unpacked of it goes to the folder `into`.  Raises NoKernel for anything else.
     """
-    if not path.exists():
-        raise NoKernel(f"{path}: there is no such file")
     if path.is_dir():
         return _build_tree(path, into)
+    if not path.is_file():
+        raise NoKernel(f"{path}: {'is no regular file' if path.exists() else 'there is no such file'}")
     try:
         # A vmlinux with debug information has hundreds of megabytes.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _file(path, content, into)
     except ValueError:
         raise NoKernel(f"{path}: is empty") from None
+    except OSError as error:
+        raise NoKernel(f"{error.filename or path}: {error.strerror}") from None
 
 
 def _file(path: Path, content: mmap.mmap, into: Path) -> Image:
@@ -173,9 +175,11 @@ def _by_program(program: str, packed: bytes, what: str) -> bytes:
 def run(*command: str | Path) -> str:
     """Its standard output; NoKernel with one line of what it said when it fails."""
     words = [str(word) for word in command]
+    # An ordinary user's PATH lacks where kmod's programs are.
+    environment = os.environ | {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
     try:
         ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                               env=os.environ | {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+                               env=environment)
     except FileNotFoundError:
         raise NoKernel(f"{words[0]} is not here: see ./run_all.sh kernels list --install-deps") from None
     if ended.returncode != 0:
@@ -250,7 +254,8 @@ def _modules(
 def _needs(base: Path, release: str, name: str) -> list[Path]:
     """The files to load for a module, in this order; none when it is built in or not there."""
     try:
-        lines = run("modprobe", "-d", base, "-S", release, "--show-depends", name).splitlines()
+        # What this machine's modprobe.d wants of modules is of no matter to a guest.
+        lines = run("modprobe", "-C", "/dev/null", "-d", base, "-S", release, "--show-depends", name).splitlines()
     except NoKernel:
         return []
     return list(dict.fromkeys(Path(line.split()[1]) for line in lines if line.startswith("insmod ")))
@@ -277,7 +282,8 @@ def _build_tree(tree: Path, into: Path) -> Image:
     if at["include/config/kernel.release"].exists():
         release = at["include/config/kernel.release"].read_text().strip()
     built = list(_built_modules(tree))
-    channel, wanted = (), {}
+    channel: tuple[Path, ...] = ()
+    wanted: dict[str, tuple[Path, ...]] = {}
     if built:
         base = into / "base/lib/modules" / release
         for module in built:
@@ -290,7 +296,8 @@ def _build_tree(tree: Path, into: Path) -> Image:
         channel, wanted = _modules(into / "base", release, CHANNEL if image.kind == "qemu" else (), into / "modules")
         shutil.rmtree(into / "base")
     config = tree / ".config"
-    return Image(image.kernel, config if config.exists() else None, release, image.architecture, image.kind, channel, wanted)
+    return replace(image, config=config if config.exists() else None, release=release, channel_modules=channel,
+                   modules=wanted)
 
 
 def _built_modules(tree: Path) -> Iterator[Path]:

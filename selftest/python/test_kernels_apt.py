@@ -48,7 +48,8 @@ class Keyring(unittest.TestCase):
         self.assertEqual(self.read(lines, "http://b/security/"), "")
 
     def test_a_key_that_is_not_in_it_is_said(self) -> None:
-        ended = subprocess.CompletedProcess([], 100, "", "W: GPG error: x InRelease: NO_PUBKEY 0123ABCD\nE: not signed\n")
+        said = "W: GPG error: x InRelease: NO_PUBKEY 0123ABCD\nE: not signed\n"
+        ended = subprocess.CompletedProcess([], 100, "", said)
         why = apt._why_not(ended, apt._Mirror("http://a/", "/keys/a.gpg"))
         self.assertIn("key 0123ABCD, which /keys/a.gpg does not hold", why)
 
@@ -89,7 +90,7 @@ class Archive(unittest.TestCase):
         lines = [f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}" for name, content in files.items()]
         for name, content in files.items():
             (self.folder / "archive/dists/ours" / name).write_bytes(content)
-        release = "Suite: ours\nCodename: ours\nArchitectures: amd64\nComponents: main\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+        release = "Suite: ours\nArchitectures: amd64\nComponents: main\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
         (self.folder / "archive/dists/ours/Release").write_text(release + "SHA256:\n" + "\n".join(lines) + "\n")
 
     def download(self, kernel: Kernel = KERNEL) -> list[apt.Package]:
@@ -148,6 +149,14 @@ class Archive(unittest.TestCase):
     def test_an_archive_that_is_not_there(self) -> None:
         shutil.rmtree(self.folder / "archive")
         self.assertIn("the index of ours-amd64 cannot be read", self.refused())
+
+    def test_a_mirror_that_does_not_answer_is_asked_once(self) -> None:
+        self.enterContext(mock.patch.dict(apt._silent, clear=True))
+        nobody = apt._Mirror("http://127.0.0.1:9/debian", "")
+        self.enterContext(mock.patch.object(apt, "_mirror", lambda suite: nobody))
+        self.assertIn("Could not connect", self.refused())
+        self.assertIn("Could not connect", self.refused())
+        self.assertEqual(len(self.said), 1)
 
     def test_an_unsigned_archive_is_refused(self) -> None:
         with mock.patch.object(apt, "_config", CONFIG):

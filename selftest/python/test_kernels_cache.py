@@ -42,7 +42,8 @@ class Cache(unittest.TestCase):
         for name in ("virtio.ko", "tun.ko"):
             (into / "modules" / name).write_bytes(name.encode())
         virtio, tun = into / "modules/virtio.ko", into / "modules/tun.ko"
-        return Image(into / "kernel", None, kernel.release, kernel.architecture, kernel.kind, (virtio,), {"tun": (virtio, tun)})
+        modules = {"tun": (virtio, tun)}
+        return Image(into / "kernel", None, kernel.release, kernel.architecture, kernel.kind, (virtio,), modules)
 
     def fetch(self, kernel: Kernel = KERNEL) -> Image:
         return cache.fetch(kernel, self.said.append)

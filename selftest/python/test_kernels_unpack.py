@@ -19,7 +19,8 @@ CONTENT = b"what a kernel is " * 100
 def vmlinux(pvh: bool, machine: int = 62) -> bytes:
     """An ELF file with one program header, its note, and a kernel's banner."""
     note = struct.pack("<III", 4, 8, 18 if pvh else 6) + b"Xen\0" + bytes(8)
-    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    fields = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + fields
     segment = struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(note), len(note), 4)
     return head + segment + note + b"Linux version 9.8.7-test (somebody) #1"
 
@@ -50,8 +51,8 @@ class Streams(unittest.TestCase):
                 self.assertEqual(unpack.unpacked(packed + size, name), CONTENT)
 
     def test_what_is_damaged_or_unknown_is_one_line(self) -> None:
-        broken = bytearray(subprocess.run(["zstd", "-qc"], input=os.urandom(9000), capture_output=True, check=True).stdout)
-        for packed in (b"\x1f\x8b" + b"x" * 50, b"\xfd7zXZ\0" + b"x" * 50, bytes(broken[:5000]), b"no such thing"):
+        zstd = subprocess.run(["zstd", "-qc"], input=os.urandom(9000), capture_output=True, check=True).stdout
+        for packed in (b"\x1f\x8b" + b"x" * 50, b"\xfd7zXZ\0" + b"x" * 50, zstd[:5000], b"no such thing"):
             with self.assertRaises(NoKernel) as caught:
                 unpack.unpacked(packed, "file-x")
             self.assertRegex(str(caught.exception), r"\Afile-x: .+\Z")
