@@ -54,7 +54,7 @@ class Options:
     seed: int | None = None  # None: in the order of the listing
     jobs: int = 1
     timeout: int = 10  # seconds a case
-    kernel: str = "here"
+    kernel: list[str] = field(default_factory=list)  # none: here
     in_one_process: bool = False
     verbose: bool = False
     junit: Path | None = None
@@ -146,7 +146,8 @@ def _run(parser: _Parser) -> None:
     add = parser.add_argument_group("which cases, how often").add_argument
     add("--label", action="append", metavar="L", help="only cases with this label; several: any of them")
     add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
-    add("--kernel", metavar="NAME", help="here, or emulated-3.8: this one without SO_REUSEPORT")
+    add("--kernel", action="append", metavar="K",
+        help="here, emulated-3.8, a name or glob of ./run_all.sh kernels list, all, lts, or the path of a kernel; several are compared")
     add("--repeat", type=_whole(1), metavar="N", help="each case N times")
     add("--shuffle", dest="seed", type=_whole(0), metavar="[=SEED]",
         help="in a new order each round; --shuffle=SEED gives an order again")
@@ -219,7 +220,7 @@ def _sweep(parser: _Parser) -> None:
     parser.add_argument("--deep", action="store_true", help="all triples of sockets, not some: minutes to an hour")
     parser.add_argument("--jobs", type=_whole(1), metavar="N", help="workers (one a core)")
     parser.add_argument("--seed", type=_whole(0), metavar="N", help="of the random walks")
-    parser.add_argument("--kernel", metavar="NAME", help="here, or emulated-3.8: this one without SO_REUSEPORT")
+    parser.add_argument("--kernel", action="append", metavar="K", help="as in a run; a guest is asked everything, too")
 
 
 def _rules(parser: _Parser) -> None:

@@ -44,6 +44,11 @@ class Package:
         return Path(probe[0]).exists() and subprocess.run(probe, capture_output=True).returncode == 0
 
 
+def of_machine(kind: str, architecture: str) -> list[str]:
+    """The groups that a guest of this kind and architecture (Debian's name) is played by."""
+    return ["kernels", f"qemu-{architecture}"] if kind == "qemu" else ["kernels"]
+
+
 def load() -> list[Package]:
     with LIST.open("rb") as file:
         entries = tomllib.load(file)["package"]

@@ -19,11 +19,11 @@ CLAIMS = "claims.json"
 class RunFolder:
     """Raises Stop (2) where nothing can be written."""
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, target: str) -> None:
         check_writable(results, "results folder", "--results")
         self.results = results.absolute()
         self.started = time.gmtime()
-        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', self.started)}-{os.getpid()}"
+        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', self.started)}-{os.getpid()}-{target}"
         self.path = self.results / self.id
         self.events = self.path / "events.jsonl"
         self.log = self.path / "ctest.log"

@@ -28,14 +28,15 @@ class Board:
     options: tuple[str, ...]
     append: str
     serial: str
+    sweep_parts: int  # of the sweep, so that the one that is asked takes seconds
 
 
 BOARDS = {
-    "amd64": Board("qemu-system-x86_64", ("-M", "q35", "-cpu", "max,-smap,-smep,-pcid"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci"),
+    "amd64": Board("qemu-system-x86_64", ("-M", "q35", "-cpu", "max,-smap,-smep,-pcid"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 20),
     "arm64": Board("qemu-system-aarch64", ("-M", "virt", "-cpu", "neoverse-n1"),
-                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci"),
-    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw"),
-    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci"),
+                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 40),
+    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw", 100),
+    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci", 40),
 }  # fmt: skip
 
 QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t portshare.channel=virtio"
@@ -51,6 +52,10 @@ class Qemu:
     modules: tuple[Path, ...]
     snapshots: Path | None
     name: str
+
+    @property
+    def sweep_parts(self) -> int:
+        return BOARDS[self.architecture].sweep_parts
 
     @contextlib.contextmanager
     def start(self, folder: Path) -> Iterator[Guest]:

@@ -48,7 +48,7 @@ def discrepancies(run: Run) -> list[Discrepancy]:
     """
     whole = run.whole and run.cases and not run.interrupted
     sweep = [case for case in run.cases if case.topic == SWEEP]
-    swept = whole and sweep and all(case.status in ("pass", "known") for case in sweep)
+    swept = whole and sweep and run.sweep_parts == 1 and all(case.status in ("pass", "known") for case in sweep)
     counts = seen(run)
     found: list[Discrepancy] = []
     for entry in run.known_deviations:

@@ -121,7 +121,7 @@ class RunMeta:
     """`started` is RFC 3339 in UTC, `seconds` the wall time of the whole run, `repeat` the attempts of each case.
 
     `epochs` is what probes found of the target, {} where nothing was probed. `whole`: every case there is was
-    planned. `known_deviations` is the list as it was then: the run can be judged when the list has moved on.
+    planned; the sweep was the first of `sweep_parts` parts of itself. `known_deviations` is the list as it was then: the run can be judged when the list has moved on.
     """
     id: str
     target: Target
@@ -133,8 +133,16 @@ class RunMeta:
     jobs: int
     repeat: int
     whole: bool
+    sweep_parts: int
     interrupted: bool
     known_deviations: tuple[Deviation, ...]
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """The first line of what the kernel's log says against the kernel itself, and the case that ran then."""
+    case: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,7 @@ class Run(RunMeta):
     """`events_unreadable` counts the lines of the event stream that were torn, foreign or about cases not planned."""
     command: tuple[str, ...]
     events_unreadable: int
+    kernel_log: tuple[Complaint, ...]
     cases: tuple[CaseResult, ...]
 
     def answered(self) -> tuple[CaseResult, ...]:
@@ -187,8 +196,13 @@ def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exit
     """
     plan = list(plan)
     reported: dict[str, dict[int, _Reported]] = {case.id: {} for case in plan}
+    complaints: dict[int, Complaint] = {}
     for event in events:
-        if event["case"] in reported:
+        if event["event"] == "kernel":
+            complaints.setdefault(event["sequence"], Complaint(event["case"], event["text"]))
+        elif event["event"] == "exit":
+            continue  # `exits` has it
+        elif event["case"] in reported:
             reported[event["case"]].setdefault(event["attempt"], _Reported()).take(event)
         else:
             unreadable += 1
@@ -199,7 +213,7 @@ def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exit
     cases = tuple(_case(planned, reported[planned.id], ended[planned.id], meta) for planned in plan)
     of_meta: dict[str, Any] = {name.name: getattr(meta, name.name) for name in dataclasses.fields(RunMeta)}
     of_meta["command"] = tuple(meta.command)
-    return Run(**of_meta, events_unreadable=unreadable, cases=cases)
+    return Run(**of_meta, events_unreadable=unreadable, kernel_log=tuple(complaints.values()), cases=cases)
 
 
 @dataclass

@@ -48,12 +48,13 @@ def judge(run: Run) -> Verdict:
         reasons.append(f"interrupted: {unasked} of {len(run.cases)} cases not run")
     if run.events_unreadable:
         reasons.append(f"unreadable lines in the event stream: {run.events_unreadable}")
+    reasons += [f"the kernel complained during {said.case}: {said.text}" for said in run.kernel_log]
     reasons += [f"known deviation {found.cause}: {found.why}" for found in not_as_listed]
     exit_code = Exit.EXPECTED
     if not run.cases:
         exit_code = Exit.NOTHING_SELECTED
         reasons.append("nothing was selected")
-    elif not_as_listed:
+    elif not_as_listed or run.kernel_log:
         exit_code = Exit.UNEXPECTED_ANSWER
     elif failed or unasked:
         exit_code = Exit.CANNOT_RUN if failed + unasked == by_status["error"] else Exit.UNEXPECTED_ANSWER

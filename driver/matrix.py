@@ -1,0 +1,123 @@
+"""Many targets, asked the same: this kernel by itself, then guests side by side, and what all of them answered."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from driver import compare, processes
+from driver.console import Console
+from driver.processes import Interrupts
+from driver.record import Question, Recorded, record
+from driver.run_folder import RunFolder
+from driver.stop import Exit, Stop
+from kernels.targets import Target
+from results import matrix
+from results.run import Run
+from results.verdict import judge
+
+SIDE_BY_SIDE = 2  # guests; more of them take longer on the two cores that this is made for
+# The worse one counts; what could not be asked leaves the other answers good.
+_ORDER = (Exit.EXPECTED, Exit.NOTHING_SELECTED, Exit.EVERYTHING_SKIPPED, Exit.CANNOT_RUN, Exit.UNEXPECTED_ANSWER)
+
+
+class Quiet(Console):
+    """Of what is said of one of many targets only the errors are of interest, and whose they are."""
+
+    def __init__(self, console: Console, target: str) -> None:
+        super().__init__("never")
+        self.live = False
+        self._target = target
+        self._all = console
+
+    def line(self, text: str) -> None:
+        pass
+
+    def status(self, text: str) -> None:
+        pass
+
+    def remark(self, text: str) -> None:
+        self._all.remark(f"{self._target}: {text}")
+
+    def error(self, text: str) -> None:
+        self._all.error(f"{self._target}: {text}")
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """`beside` is what its baseline says, `code` the exit code that all of this comes to."""
+
+    target: Target
+    run: Run | None
+    code: int
+    line: str
+    beside: str = ""
+
+
+def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
+    """The worst of the targets' exit codes."""
+    if question.options.junit or question.options.ktap:
+        raise Stop("--junit and --ktap tell of one kernel: name one with --kernel")
+    ended: list[_Ended] = []
+    begun = time.monotonic()
+    with Interrupts() as interrupts:
+        for target in (target for target in chosen if not target.guest):
+            if not interrupts.seen:
+                ended.append(_one(question, target, console, interrupts))
+        _side_by_side(question, [target for target in chosen if target.guest], ended, console, interrupts)
+    runs = [one.run for one in ended if one.run]
+    if runs:
+        console.line("\n" + matrix.text(runs).rstrip())
+    for one in ended:
+        if one.beside.strip():
+            console.line(f"\n{one.target.name}: {one.beside.strip()}")
+    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
+    if interrupts.seen:
+        return Exit.INTERRUPTED
+    return max((one.code for one in ended), key=lambda code: _ORDER.index(Exit(code)), default=Exit.NOTHING_SELECTED)
+
+
+def _side_by_side(
+    question: Question, guests: Sequence[Target], ended: list[_Ended], console: Console, interrupts: Interrupts
+) -> None:
+    waiting = list(reversed(guests))
+
+    def work() -> None:
+        while waiting and not interrupts.seen:
+            ended.append(_one(question, waiting.pop(), console, interrupts))
+
+    threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(processes.POLL)
+            if interrupts.seen:
+                processes.end_orphans()  # what a thread waits for has ended then, and it looks at the interrupts
+
+
+def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> _Ended:
+    begun = time.monotonic()
+    try:
+        recorded = record(question, target, RunFolder(question.options.results_dir, target.name), Quiet(console, target.name), interrupts)
+    except (Stop, OSError) as error:
+        if not interrupts.seen:
+            console.error(f"{target.name}: {error}")
+        return _Ended(target, None, Exit.CANNOT_RUN, "")
+    if recorded.problem and not interrupts.seen:
+        console.error(f"{target.name}: {recorded.problem}")
+    line = _line(recorded, time.monotonic() - begun)
+    console.line(line)
+    beside, differs = compare.beside_baseline(recorded.run, question.listing, console)
+    code = recorded.problem.code if recorded.problem else judge(recorded.run).exit_code or differs
+    return _Ended(target, recorded.run, code, line, beside if differs else "")
+
+
+def _line(recorded: Recorded, seconds: float) -> str:
+    """The counts of a target, and where its time went."""
+    run = recorded.run
+    verdict = judge(run)
+    counts = f"{verdict.passed:5} passed {verdict.failed:4} failed {verdict.skipped:4} skipped {verdict.known:3} known"
+    spent = recorded.spent
+    where = f"  boot {spent.boot:4.1f}  cases {spent.cases:5.1f}  sweep {spent.sweep:5.1f}" if spent else ""
+    return f"{run.target.name:20} {run.target.release:30} {counts} {seconds:6.1f} s{where}"
