@@ -9,12 +9,23 @@
 
 #include "harness/owner.h"
 #include "netns/cannot_ask.h"
+#include "netns/descriptor.h"
 
 namespace portshare {
 namespace {
 
 void Check(int error, const std::string& action) {
   if (error < 0) throw CannotAsk("seccomp: " + action, -error);
+}
+
+// libc of s390x passes the arguments of both calls in memory, by socketcall(2), which is where no filter looks.
+void DemandEffect() {
+  const Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe.open()) throw CannotAsk("seccomp: socket to try the filter", errno);
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(probe.number(), SOL_SOCKET, SO_REUSEPORT, &value, &length) != 0) return;
+  throw CannotAsk("seccomp", EOPNOTSUPP, "this libc calls socketcall(2), whose arguments no filter sees");
 }
 
 }  // namespace
@@ -36,6 +47,7 @@ void EmulateLinux38() {
           "add a rule");
   }
   Check(seccomp_load(filter.get()), "load the filter");
+  DemandEffect();
 }
 
 std::vector<Outcome> OnLinux38(const std::function<std::vector<Outcome>()>& ask) {

@@ -206,7 +206,9 @@ const Need kSynCookies{"syn_cookies", "no_syn_cookies", "build the kernel with C
 const Need kManySockets{"many_sockets", "no_many_sockets",
                         "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",
                         RoomForManySockets};
-const Need kSeccomp{"seccomp", "no_seccomp", "build the kernel with CONFIG_SECCOMP_FILTER", FiltersCalls};
+const Need kSeccomp{"seccomp", "no_seccomp",
+                    "build the kernel with CONFIG_SECCOMP_FILTER, and ask another architecture than s390x",
+                    FiltersCalls};
 const Need kI386{"i386", "no_i386", "ask an x86-64 kernel with CONFIG_IA32_EMULATION", [] {
                    if (i386::Answers()) return Missing();
                    return Missing("this kernel answers no i386 system calls");
