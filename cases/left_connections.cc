@@ -179,7 +179,7 @@ CASE(LeftConnections, OrphanedForLongRefuseStrangers, Witnesses("left.long_orpha
 }
 
 CLAIM({.id = "left.long_orphan_keeps_its_owner",
-       .says = "What waits in FIN_WAIT2 for longer than TIME_WAIT lasts keeps its owner, who may bind the wildcard by "
+       .says = "What waits in FIN_WAIT2 for longer than TIME_WAIT lasts keeps its owner, who may bind beside it by "
                "SO_REUSEPORT while root may not.",
        .kernels = "since 6.17; before, it counted as root's",
        .rows = {"TW-016"},
@@ -188,11 +188,12 @@ CLAIM({.id = "left.long_orphan_keeps_its_owner",
 CASE(LeftConnections, OrphanedForLongLetTheirOwnerPass, Witnesses("left.long_orphan_keeps_its_owner"),
      Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
+  // Without the option it clears what the port remembers of Alice's listener: the orphan itself is compared.
+  const Socket beside = Tcp(Loopback4(2)).Bound(port());
 
-  Socket restarted = Tcp(Any4()).ReusePort().OwnedBy(Alice()).Made();
+  Socket restarted = Tcp(Loopback4()).ReusePort().OwnedBy(Alice()).Made();
   EXPECT_THAT(restarted.Bind(port()), Succeeds());
   EXPECT_THAT(restarted.Listen(), Succeeds());
-  EXPECT_THAT(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
 CASE(LeftConnections, OrphanedForLongRefuseRoot, Witnesses("left.long_orphan_keeps_its_owner"),

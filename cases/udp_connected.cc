@@ -216,16 +216,19 @@ CASE(UdpConnected, SpecificMemberThatDisconnectsGetsAll, Witnesses("udp.connecte
   EXPECT_THAT(DatagramsOver({&member, &stray}, EnoughToReach(2), Loopback4(), port()), Gets(0, EnoughToReach(2)));
 }
 
-CASE(UdpConnected, FormerPeerReachesTheStrayMember, Witnesses("udp.connected.specific_member_leaves_its_group"),
+CASE(UdpConnected, FormerPeersReachTheStrayMember, Witnesses("udp.connected.specific_member_leaves_its_group"),
      Needs(needs::kReusePort), Labels("udp")) {
   Socket member = Udp(Loopback4()).ReusePort().Bound(port());
-  Socket stray = Udp(Loopback4()).ReusePort().Bound(port()).ConnectedTo(Loopback4(), kPeer);
-  Socket peer = Udp(Loopback4()).Bound(kPeer);
-  EXPECT_THAT(stray.Disconnect(), Succeeds());
+  Socket stray = Udp(Loopback4()).ReusePort().Bound(port());
+  const int peers = EnoughToReach(2);
+  for (int number = 0; number < peers; ++number) {
+    const auto at = static_cast<uint16_t>(kPeer + number);
+    EXPECT_THAT(stray.Connect(Loopback4(), at), Succeeds());
+    EXPECT_THAT(stray.Disconnect(), Succeeds());
+    Udp(Loopback4()).Bound(at).SendTo(Loopback4(), port());
+  }
 
-  peer.SendTo(Loopback4(), port());
-
-  EXPECT_THAT(QueuedDatagrams({&member, &stray}), Gets(0, 1));
+  EXPECT_THAT(QueuedDatagrams({&member, &stray}), Gets(0, peers));
 }
 
 CLAIM({.id = "udp.connected.wildcard_returns_unchecked",

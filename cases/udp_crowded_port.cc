@@ -3,6 +3,7 @@
 #include "harness/explore/epochs.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
+#include "netns/private_network.h"
 
 namespace portshare {
 namespace {
@@ -46,6 +47,16 @@ const std::vector<Newcomer> kWildcards = {
      Needs(needs::kReusePort, needs::kSecondOwner)},
 };
 
+// A kernel that overlooks holders finds one all the same whose address has the wildcard's slot in the second table: in
+// some namespaces in a hundred, where the table is small.  In so many in a row it does not.
+constexpr int kNamespaces = 10;
+
+Outcome BesideMany(const Newcomer& row, uint16_t port) {
+  const PrivateNetwork network;
+  const std::vector<Socket> crowd = Crowd(row.crowd, kMany, port);
+  return row.newcomer.Bind(port);
+}
+
 MATRIX(UdpCrowdedPort, WildcardMeetsFewHolders, Newcomer, kWildcards, Witnesses("udp.bind.wildcard_meets_every_holder"),
        Labels("udp")) {
   const std::vector<Socket> crowd = Crowd(row.crowd, kFew, port());
@@ -55,10 +66,10 @@ MATRIX(UdpCrowdedPort, WildcardMeetsFewHolders, Newcomer, kWildcards, Witnesses(
 
 MATRIX(UdpCrowdedPort, WildcardMeetsManyHolders, Newcomer, kWildcards,
        Witnesses("udp.bind.wildcard_meets_every_holder"), Follows("udp_wildcard_missed_in_long_slots"), Labels("udp")) {
-  const std::vector<Socket> crowd = Crowd(row.crowd, kMany, port());
-
-  EXPECT_THAT(row.newcomer.Bind(port()),
-              AnswersWith(CurrentEpoch().udp_wildcard_missed_in_long_slots ? 0 : EADDRINUSE));
+  const bool missed = CurrentEpoch().udp_wildcard_missed_in_long_slots;
+  Outcome answer = BesideMany(row, port());
+  for (int more = 1; missed && !answer.ok() && more < kNamespaces; ++more) answer = BesideMany(row, port());
+  EXPECT_THAT(answer, AnswersWith(missed ? 0 : EADDRINUSE));
 }
 
 CASE(UdpCrowdedPort, V6OnlyWildcardMeetsNoIpv4Holder, Witnesses("udp.bind.wildcard_meets_every_holder"),

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "harness/behaviour.h"
 #include "harness/case.h"
 #include "harness/need.h"
 #include "model/epoch.h"
@@ -69,6 +70,9 @@ std::string ClaimsAsJson() {
   Json epochs = Json::array();
   for (const model::EpochText& epoch : model::kEpochs) {
     epochs.push_back({{"name", epoch.name}, {"says", epoch.says}, {"source", epoch.source}});
+  }
+  for (const Behaviour& behaviour : Behaviours()) {
+    epochs.push_back({{"name", behaviour.name}, {"says", behaviour.says}, {"source", behaviour.source}});
   }
   Json needs = Json::array();
   for (const Need* need : AllNeeds()) needs.push_back({{"name", need->name}, {"modules", Words(need->modules)}});

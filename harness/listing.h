@@ -10,7 +10,7 @@ namespace portshare {
 // Claims and cases.  results/claims.schema.json
 std::string ClaimsAsJson();
 
-// One of model::kEpochs on this kernel; none where this user or kernel lacks what its probe needs.
+// One of model::kEpochs or of Behaviours() on this kernel; none where this user or kernel lacks what its probe needs.
 struct EpochFact {
   std::string name;
   std::optional<bool> holds;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "harness/apart.h"
+#include "harness/behaviour.h"
 #include "harness/case.h"
 #include "harness/deadline.h"
 #include "harness/emulate.h"
@@ -121,7 +122,9 @@ int Main(int argc, char** argv) {
   if (listing == "--claims") return Tell(ClaimsAsJson());
   if (listing == "--facts") {
     if (BecomeNamespaceRoot() != Privilege::kNone && emulate) EmulateLinux38();
-    return Tell(FactsAsJson(EpochFacts()));
+    std::vector<EpochFact> facts = EpochFacts();
+    for (EpochFact& fact : BehaviourFacts()) facts.push_back(std::move(fact));
+    return Tell(FactsAsJson(facts));
   }
   return RunTests(emulate);
 }

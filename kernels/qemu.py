@@ -32,14 +32,14 @@ class Board:
 
 
 BOARDS = {
-    "amd64": Board("qemu-system-x86_64", ("-M", "q35", "-cpu", "max,-smap,-smep,-pcid"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 20),
+    "amd64": Board("qemu-system-x86_64", ("-M", "q35"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 20),
     "arm64": Board("qemu-system-aarch64", ("-M", "virt", "-cpu", "neoverse-n1"),
                    "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 40),
     "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw", 100),
     "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci", 40),
 }  # fmt: skip
 
-QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t portshare.channel=virtio"
+QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t uhash_entries=32768 portshare.channel=virtio"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class UserModeLinux:
         image = folder / "initramfs"
         image.write_bytes(initramfs.archive(self.init.read_bytes(), self.modules))
         command = [
-            self.kernel, f"mem={MEMORY}M", f"initrd={image}", f"uml_dir={folder}", "quiet", "loglevel=1", "panic=-1",
+            self.kernel, f"mem={MEMORY}M", f"initrd={image}", f"uml_dir={folder}", "quiet", "loglevel=1", "panic=-1", "uhash_entries=32768",
             "con=null", "con0=null,fd:1", f"con1=fd:{its}", "portshare.channel=/dev/tty1",
         ]  # fmt: skip
         with started(command, keep=[its], channel=(ours, ours), cwd=folder, env={"TMPDIR": str(folder)}) as guest:

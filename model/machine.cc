@@ -113,11 +113,26 @@ Decision Machine::Bind(int newcomer) {
   socket.state = State::kBound;
   if (IsStream(socket.protocol)) {
     WriteHint(asked, newcomer);
+    socket.filed_as_mapped = FiledAsMapped(asked, newcomer);
     order_.push_back(newcomer);
   } else {
     order_.insert(Holds<Rule::kStandsLast>(asked) ? order_.end() : order_.begin(), newcomer);
   }
   return decision;
+}
+
+bool Machine::FiledAsMapped(Situation& asked, int newcomer) const {
+  const auto covers_ipv4_alone = [](const Socket& socket) {
+    return socket.address.wildcard() && socket.address.kind != Address::Kind::kIpv6;
+  };
+  if (!covers_ipv4_alone(asked.newcomer)) return false;
+  bool filed = asked.newcomer.address.kind == Address::Kind::kMapped;
+  EachOther(asked, newcomer, [&](int) {
+    if (!covers_ipv4_alone(asked.holder)) return true;
+    filed = asked.holder.filed_as_mapped;
+    return false;
+  });
+  return filed;
 }
 
 Decision Machine::Listen(int newcomer) {

@@ -75,6 +75,8 @@ class Machine {
   bool Agrees(Situation& asked, int newcomer);
   template <typename Visit>
   void EachOther(Situation& asked, int newcomer, Visit visit) const;
+  // Of two wildcards that cover IPv4 alone, the second is filed where the first is.  inet_bind2_bucket_match()
+  bool FiledAsMapped(Situation& asked, int newcomer) const;
   // A socket that holds a port closed or changed.
   void Outdate(const Socket& socket);
   Hint& HintOf(const Socket& socket);

@@ -147,10 +147,11 @@ inline constexpr std::array<RuleText, kRules> kAllRules = {{
      "all that was bound here had SO_REUSEADDR, and the holders are not asked", "inet_csk_get_port(), fastreuse",
      [](Asked s) { return ReuseAddrHintMatches(s.newcomer, s.hint); }, &Epoch::reuseaddr_hint},
     {Rule::kMappedWildcardMissed, "mapped_wildcard_missed", Layer::kHistory, Effect::kRemembers,
-     "::ffff:0.0.0.0 is overlooked by another IPv4-mapped address", "inet_bind2_bucket_match_addr_any()",
+     "::ffff:0.0.0.0, and what is filed with it, is overlooked by another IPv4-mapped address",
+     "inet_bind2_bucket_match_addr_any()",
      [](Asked s) {
        return s.newcomer.address.kind == Address::Kind::kMapped && !s.newcomer.address.wildcard() &&
-              s.holder.address.kind == Address::Kind::kMapped && s.holder.address.wildcard();
+              s.holder.filed_as_mapped && s.holder.address.wildcard();
      },
      &Epoch::mapped_wildcard_missed},
     {Rule::kFirstMatch, "first_match", Layer::kHistory, Effect::kRemembers,

@@ -40,6 +40,9 @@ struct Socket {
   State state = State::kUnbound;
   // A dual-stack socket that connected over IPv6.  The kernel writes 127.0.0.6 where its IPv4 address would be.
   bool placeholder = false;
+  // A TCP wildcard in the bucket that a socket on ::ffff:0.0.0.0 was the first of.  One on 0.0.0.0 joins that, and the
+  // other way round.
+  bool filed_as_mapped = false;
   // It listened without being bound: the port that it holds is one that the kernel picked.
   bool elsewhere = false;
 

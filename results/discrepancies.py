@@ -56,8 +56,7 @@ def discrepancies(run: Run) -> list[Discrepancy]:
             found += _passed(entry, run)
             found += _unmatched(entry, run) if whole else ()
             # The sweep counts by the behaviours that a kernel lacks; the others are no deviations to the model.
-            lacking = entry.epoch and not entry.epoch.startswith("!")
-            unseen = lacking and swept and not counts[entry.cause]
+            unseen = entry.sweep and swept and not counts[entry.cause]
             found += _unseen(entry, [case.id for case in sweep]) if unseen else ()
         elif entry.epoch and not entry.excused(run.target.name, run.epochs) and counts[entry.cause]:
             found += _fixed(entry, counts[entry.cause], _where(entry.cause, run))

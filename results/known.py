@@ -24,7 +24,7 @@ class Deviation:
     `cases` are globs of the cases that fail because of it, `blame` is who would have to change, `reference` where it
     is found or how it was reported. It is of one `epoch`, the behaviour whose absence is the cause, or whose presence
     where a "!" goes before its name, or of one `target`, a glob of targets' names; the other of the two is "".
-    `answer` is the one wrong answer that is expected, as got() has it, "" for any.
+    `answer` is the one wrong answer that is expected, as got() has it, "" for any. `sweep`: the sweep counts the cause.
     """
     cause: str
     says: str
@@ -34,6 +34,7 @@ class Deviation:
     epoch: str = ""
     target: str = ""
     answer: str = ""
+    sweep: bool = False
 
     @property
     def behaviour(self) -> str:

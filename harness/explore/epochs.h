@@ -15,6 +15,9 @@ struct EpochProbe {
   // The last answer, 0 or an errno, of a kernel for which the epoch is true, and of one for which it is not.
   int when_true;
   int when_false;
+  // Asked so often, in another namespace each time, until it is true: where chance may hide the epoch, since each
+  // namespace has hashes of its own.
+  int turns = 1;
 };
 
 // One for each of model::kEpochs, in their order.

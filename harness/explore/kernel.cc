@@ -52,6 +52,11 @@ void Own(int descriptor, uint32_t owner) {
   if (fchown(descriptor, owner, static_cast<gid_t>(-1)) != 0) CannotMake("fchown");
 }
 
+bool KnowsReusePort() {
+  const Descriptor probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return Set(probe.number(), SOL_SOCKET, SO_REUSEPORT, 1) == 0;
+}
+
 int Open(model::Protocol protocol, int family) {
   const int type = (model::IsStream(protocol) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
   const int number = protocol == model::Protocol::kMptcp     ? IPPROTO_MPTCP
@@ -98,17 +103,47 @@ Kernel::Kernel() : self_(geteuid()), next_port_(kFirstPort) {
   Settle();
 }
 
-// A namespace that got no UDP table of its own, for want of memory, has the machine's: a slot would hold strangers.
+// A namespace that got no UDP table of its own, for want of memory, has the machine's: a slot would hold strangers. And
+// in one of so many the wildcard's place is, by its hash, that of an address of the alphabet, which then is looked up
+// in one list with it.
 void Kernel::Settle() {
   constexpr int kTries = 10;
   for (int left = kTries; left > 0; --left) {
     place_.reset();
     place_.emplace();
     const auto slots = ReadSysctl("ipv4/udp_hash_entries");
-    if (!slots || std::atol(slots->c_str()) > 0) break;
-    if (left == 1) throw CannotAsk("no namespace gets a table of UDP ports of its own");
+    const bool alone = !slots || std::atol(slots->c_str()) > 0;
+    if (alone && !WildcardHasTheSlotOfAnAddress()) break;
+    if (left == 1) throw CannotAsk("no namespace gets a table of UDP ports of its own, and places apart in it");
   }
   has_crowds_ = SlotsAreShared(model::Protocol::kUdp);
+}
+
+// Where the second table has one list for both, the holder of the address that would share is met in it before the
+// wildcard that would not, and ends the search.  udp_lib_lport_inuse2()
+bool Kernel::WildcardHasTheSlotOfAnAddress() {
+  using Kind = model::Address::Kind;
+  if (!KnowsReusePort()) return false;
+  const auto udp = [this](uint32_t address, bool reuse_addr, bool reuse_port) {
+    return model::Socket{.protocol = model::Protocol::kUdp,
+                         .address = {Kind::kIpv4, address},
+                         .reuse_addr = reuse_addr,
+                         .reuse_port = reuse_port,
+                         .owner = self_};
+  };
+  for (const uint32_t loopback : {0x7f000001U, 0x7f000002U}) {
+    model::Scenario scenario{.sockets = {}, .steps = {}};
+    // More than ten of the port make the kernel look there.
+    for (uint32_t more = 0; more < 10; ++more) scenario.sockets.push_back(udp(kCrowd + more, true, false));
+    scenario.sockets.push_back(udp(0, true, false));
+    scenario.sockets.push_back(udp(loopback, true, true));
+    scenario.sockets.push_back(udp(loopback, false, true));
+    for (uint16_t place = 0; place < scenario.sockets.size(); ++place) scenario.steps.push_back({.socket = place});
+    std::vector<int> answers;
+    Run(scenario, answers);
+    if (answers.back() == 0) return true;
+  }
+  return false;
 }
 
 void Kernel::Run(const model::Scenario& scenario, std::vector<int>& answers) {

@@ -72,6 +72,7 @@ class Kernel {
   // To new namespaces.
   void MoveOn();
   void Settle();
+  bool WildcardHasTheSlotOfAnAddress();
   void Gather(const model::Scenario& scenario);
   void Make(const model::Socket& socket, int& descriptor) const;
   int Do(const model::Step& step, const model::Scenario& scenario);

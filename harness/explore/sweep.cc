@@ -73,7 +73,8 @@ class Sweeper {
         tcp_(letters, model::Protocol::kTcp),
         udp_(letters, model::Protocol::kUdp),
         letters_(letters),
-        mutants_(model::AllMutants(epoch)),
+        // A part of the sweep cannot notice them all, and pays for each that is still alive.
+        mutants_(options.shards > 1 ? std::vector<model::Mutant>() : model::AllMutants(epoch)),
         board_(1) {}
 
   bool Run() {
@@ -220,6 +221,14 @@ class Sweeper {
          << Counted(whole_.unexplained) << "\n";
   }
 
+  // Does a memory of this kernel decide of the second of the two?
+  bool Remembered(const Alphabet& alphabet, int a, int b) const {
+    model::Machine machine(epoch_);
+    machine.Begin({.sockets = {alphabet[a], alphabet[b]}, .steps = {}});
+    machine.Do({.op = model::Op::kBind, .socket = 0});
+    return machine.Do({.op = model::Op::kBind, .socket = 1}).remembered();
+  }
+
   // I1 and I9, over what the pairs' families left on the board.
   void Exchange() {
     Journal::Get().Begin(kExchangeCase, kLimit);
@@ -239,15 +248,17 @@ class Sweeper {
           for (const uint8_t other : others) {
             if (answer(a, b) == 0 || other == 0) continue;
             ++count.checked;
-            count.violated += answer(a, b) != other ? 1 : 0;
+            if (answer(a, b) == other) continue;
+            ++count.violated;
+            count.unexplained += Remembered(*alphabet, a, b) || Remembered(*alphabet, b, a) ? 0 : 1;
           }
         }
       }
     }
     out_ << "\n  " << Says(Invariant::kSymmetry) << ": " << Counted(count.checked) << " compared, "
-         << Counted(count.violated) << " violated\n";
+         << Counted(count.violated) << " violated, " << Counted(count.unexplained) << " unexplained\n";
     Journal::Get().Compared(static_cast<int>(count.checked), {});
-    if (count.violated != 0) Fail(Counted(count.violated) + " pairs answer otherwise when exchanged");
+    if (count.unexplained != 0) Fail(Counted(count.unexplained) + " pairs answer otherwise when exchanged");
     if (count.checked == 0)
       Journal::Get().Skip("no_pairs", "no pair was asked in this run", "select explore.*.pairs too");
     Journal::Get().End();

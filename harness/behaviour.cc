@@ -1,0 +1,114 @@
+#include "harness/behaviour.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "harness/need.h"
+#include "harness/option.h"
+#include "harness/outcome.h"
+#include "harness/owner.h"
+#include "harness/peer.h"
+#include "harness/socket.h"
+#include "harness/traffic.h"
+#include "netns/cannot_ask.h"
+#include "netns/private_network.h"
+#include "netns/sysctl.h"
+
+namespace portshare {
+namespace {
+
+constexpr uint16_t kPort = 7777;
+constexpr uint16_t kOtherPort = 9000;
+
+bool MayAsk(std::initializer_list<const Need*> needs) {
+  for (const Need* need : needs) {
+    if (need->probe()) return false;
+  }
+  return true;
+}
+
+// Of two answers; any other is none.
+std::optional<bool> Told(int error, int when_true, int when_false) {
+  if (error == when_true) return true;
+  if (error == when_false) return false;
+  return std::nullopt;
+}
+
+std::optional<bool> RefusesPortSharingElsewhere() {
+  if (!MayAsk({&needs::kReusePort})) return std::nullopt;
+  const Descriptor local(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  const int answer = setsockopt(local.number(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  return Told(answer == 0 ? 0 : errno, EOPNOTSUPP, 0);
+}
+
+std::optional<bool> FilesByAddress() {
+  if (!MayAsk({&needs::kIpv6})) return std::nullopt;
+  const Socket server = Tcp(Loopback6()).Bound(kOtherPort).Listening();
+  const Socket client = Tcp(Any6()).DualStack().Bound(kPort).ConnectedTo(Loopback6(), kOtherPort);
+  return Told(Tcp(Loopback4(6)).Bind(kPort).error, 0, EADDRINUSE);
+}
+
+std::optional<bool> OrphansKeepTheirOwner() {
+  if (!MayAsk({&needs::kReusePort, &needs::kSecondOwner}) || WriteSysctl("ipv4/tcp_fin_timeout", "120") != 0) {
+    return std::nullopt;
+  }
+  std::optional<Socket> client;
+  {
+    const As server(Alice());
+    Socket listener = Tcp(Loopback4()).ReusePort().Bound(kPort).Listening();
+    client = LeaveFinWait2(Established(listener, Loopback4(), kPort));
+  }
+  return Told(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(kPort).error, EADDRINUSE, 0);
+}
+
+std::optional<bool> ConnectedMembersLeave() {
+  if (!MayAsk({&needs::kReusePort})) return std::nullopt;
+  Socket member = Udp(Loopback4()).ReusePort().Bound(kPort);
+  Socket stray = Udp(Loopback4()).ReusePort().Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
+  stray.Disconnect();
+  const int count = EnoughToReach(2);
+  const Share share = DatagramsOver({&member, &stray}, count, Loopback4(), kPort);
+  return share.counts.at(1) == count;
+}
+
+EpochFact Fact(const Behaviour& behaviour) {
+  const PrivateNetwork network;
+  try {
+    return {behaviour.name, behaviour.probe()};
+  } catch (const UnexpectedAnswer&) {
+    return {behaviour.name, std::nullopt};
+  }
+}
+
+}  // namespace
+
+const std::vector<Behaviour>& Behaviours() {
+  static const std::vector<Behaviour> behaviours = {
+      {"reuseport_is_of_inet_sockets", "refuses SO_REUSEPORT on sockets that have no ports of the Internet protocols",
+       "net: restrict SO_REUSEPORT to inet sockets (6.13, 6.12.9, 6.1.124)", RefusesPortSharingElsewhere},
+      {"tcp_files_by_address",
+       "files bound TCP sockets by address and port, so that the IPv4 address written for an IPv6 client meets nobody",
+       "commit 28044fc1d495 (6.1)", FilesByAddress},
+      {"sockets_keep_their_maker",
+       "compares the owner that a socket was made with, not that of the file, which an orphan or a subflow does not "
+       "have",
+       "sk_uid in place of sock_i_uid() (6.17)", OrphansKeepTheirOwner},
+      {"udp_files_by_connection",
+       "files connected UDP sockets by both addresses: one on a specific address leaves its SO_REUSEPORT group",
+       "udp_lib_hash4() (6.13)", ConnectedMembersLeave},
+  };
+  return behaviours;
+}
+
+std::vector<EpochFact> BehaviourFacts() {
+  std::vector<EpochFact> facts;
+  for (const Behaviour& behaviour : Behaviours()) {
+    facts.push_back(BecomeNamespaceRoot() == Privilege::kNone ? EpochFact{behaviour.name, std::nullopt}
+                                                              : Fact(behaviour));
+  }
+  return facts;
+}
+
+}  // namespace portshare
