@@ -13,7 +13,7 @@ from kernels.guest import Guest, started
 class Gvisor:
     kernel: Path
     init: Path
-    sweep_parts = 20  # of the sweep, so that the one that is asked takes seconds
+    sweep_parts = 50  # of the sweep, so that the one that is asked takes seconds
 
     @contextlib.contextmanager
     def start(self, folder: Path) -> Iterator[Guest]:

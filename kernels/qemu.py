@@ -16,7 +16,7 @@ from kernels import initramfs
 from kernels.channel import GuestLost
 from kernels.guest import Guest, socket_pair, started
 
-MEMORY = 512  # MiB
+MEMORY = 256  # MiB
 SNAPSHOT_LIMIT = 20.0  # seconds to write or to read one
 
 
@@ -32,11 +32,11 @@ class Board:
 
 
 BOARDS = {
-    "amd64": Board("qemu-system-x86_64", ("-M", "q35"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 20),
+    "amd64": Board("qemu-system-x86_64", ("-M", "q35"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 100),
     "arm64": Board("qemu-system-aarch64", ("-M", "virt", "-cpu", "neoverse-n1"),
-                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 40),
-    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw", 100),
-    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci", 40),
+                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 150),
+    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw", 400),
+    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci", 150),
 }  # fmt: skip
 
 QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t uhash_entries=32768 portshare.channel=virtio"

@@ -16,7 +16,7 @@ class UserModeLinux:
     kernel: Path
     init: Path
     modules: tuple[Path, ...]
-    sweep_parts = 60  # of the sweep, so that the one that is asked takes seconds
+    sweep_parts = 200  # of the sweep, so that the one that is asked takes seconds
 
     @contextlib.contextmanager
     def start(self, folder: Path) -> Iterator[Guest]:
