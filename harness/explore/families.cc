@@ -47,7 +47,7 @@ void CloseThenRebind(const Range& range, const Visit& visit) {
 
 void FailedBindThenBind(const Range& range, const Visit& visit) {
   EachPair(range, visit, [&](Proposer& proposer, int a, int b) {
-    if (!range.conflict(a, b)) return;
+    if (!proposer.mine() || !range.conflict(a, b)) return;
     // The one that failed may still be bound once nobody is in its way.
     proposer.Propose({a, b, Third(range, b, a)}, {kBindA, kBindB, kBindC, kCloseA, kCloseC, kBindB});
   });

@@ -30,6 +30,8 @@ struct Range {
   const Alphabet& alphabet;
   uint64_t seed;
   Pairwise conflict;
+  // Is the group of this number asked in this part?  Whoever needs not know need not ask the kernel for it.
+  std::function<bool(uint64_t group)> mine;
   int unrelated = 0;  // of every scenario
 };
 

@@ -116,7 +116,7 @@ void TornTriples(const Range& range, const Visit& visit) {
       if (!joins(c, joined)) continue;
       for (int other = 0; other < size; ++other) {
         proposer.NextGroup();
-        if (!Picked(joined * size + other, c, 10)) continue;
+        if (!proposer.mine() || !Picked(joined * size + other, c, 10)) continue;
         if (!range.conflict(other, c) || range.conflict(joined, other)) continue;
         proposer.Propose({joined, other, c}, {kBindA, kBindB, kBindC}, false);
         proposer.Propose({other, joined, c}, {kBindA, kBindB, kBindC}, true);

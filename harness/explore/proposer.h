@@ -43,6 +43,7 @@ class Proposer {
   }
 
   void NextGroup() { ++group_; }
+  bool mine() const { return range_.mine(group_); }
 
   void Propose(std::initializer_list<int> places, std::initializer_list<Step> steps, bool last_of_group = true) {
     Stage(places);

@@ -93,7 +93,7 @@ Worker::Worker(const Alphabet& alphabet, const model::Epoch& epoch, const std::v
 
 void Worker::Ask(const Family& family, uint64_t seed, const Part& part) {
   const Range range = {alphabet_, seed, [this](int holder, int newcomer) { return Conflict(holder, newcomer); },
-                       family.unrelated};
+                       [&part](uint64_t group) { return IsOf(part, group); }, family.unrelated};
   family.propose(range, [&](const Proposal& proposal) {
     if (IsOf(part, proposal.group)) Examine(proposal, family.invariant);
   });

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "results"
 TARGET = Target(name="here", release="6.18.44", version="#1 SMP PREEMPT_DYNAMIC", machine="x86_64",
                 config_sha256="0" * 64, emulates=None, privilege="one_uid")
 META = RunMeta(id="20261122T141500Z-1234", target=TARGET, epochs={}, started="2026-11-22T14:15:00Z", seconds=41.5,
-               command=["--repeat", "2", "--shuffle=7"], seed=7, jobs=2, repeat=2, whole=False, interrupted=False,
+               command=["--repeat", "2", "--shuffle=7"], seed=7, jobs=2, repeat=2, whole=False, sweep_parts=1, interrupted=False,
                known_deviations=())
 
 STORY = """\

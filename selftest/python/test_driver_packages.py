@@ -19,6 +19,7 @@ LINT = Package("selftest", "lint", "shellcheck", "ShellCheck", command=("no-such
 UIDMAP = Package("rootless", "uids", "uidmap", "shadow-utils", command=("no-such-map",))
 
 CROSS = tuple(f"cross-{architecture}" for architecture in sysroot.ARCHITECTURES)
+QEMU = ("qemu-amd64", "qemu-arm64", "qemu-mipsel", "qemu-s390x")
 
 
 class TheList(unittest.TestCase):
@@ -26,7 +27,7 @@ class TheList(unittest.TestCase):
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", *CROSS))
+            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", *CROSS, *QEMU))
 
 
 class Lines(unittest.TestCase):

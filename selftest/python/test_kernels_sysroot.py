@@ -93,7 +93,7 @@ class TheDriver(unittest.TestCase):
             mock.patch("driver.packages.demand") as demand,
             mock.patch("kernels.sysroot.sysroot", return_value=Path("/s")),
         ):
-            self.programs = build.programs_for(architecture, options, mock.Mock())
+            self.programs = build.guest_programs(architecture, options, mock.Mock())
         return asked, [group for call in demand.call_args_list for group in call.args[1]]
 
     def test_builds_for_this_machine_beside_the_usual_programs(self) -> None:
@@ -110,4 +110,4 @@ class TheDriver(unittest.TestCase):
 
     def test_stops_with_the_reason_where_there_are_no_libraries(self) -> None:
         with mock.patch("driver.packages.demand"), self.assertRaisesRegex(Stop, "not built for riscv64"):
-            build.programs_for("riscv64", mock.Mock(build_dir=Path("/b")), mock.Mock())
+            build.guest_programs("riscv64", mock.Mock(build_dir=Path("/b")), mock.Mock())
