@@ -15,9 +15,9 @@ Event = dict[str, Any]
 _NEEDED: dict[str, dict[str, Any]] = {
     "start": {"case": str, "attempt": int},
     "outcome": {"case": str, "attempt": int},
+    "end": {"case": str, "attempt": int, "status": EndStatus, "seconds": float, "outcomes": int},
     "exit": {"case": str, "attempt": int, "how": str, "seconds": float, "output": str},
     "kernel": {"case": str, "attempt": int, "sequence": int, "text": str},
-    "end": {"case": str, "attempt": int, "status": EndStatus, "seconds": float, "outcomes": int},
 }
 _HEAD = '{"v":1,'
 

@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "results"
 
 TARGET = Target(name="here", release="6.18.44", version="#1 SMP PREEMPT_DYNAMIC", machine="x86_64",
                 config_sha256="0" * 64, emulates=None, privilege="one_uid")
-META = RunMeta(id="20261122T141500Z-1234", target=TARGET, epochs={}, started="2026-11-22T14:15:00Z", seconds=41.5,
+META = RunMeta(id="20261122T141500Z-1234-here", target=TARGET, epochs={}, started="2026-11-22T14:15:00Z", seconds=41.5,
                command=["--repeat", "2", "--shuffle=7"], seed=7, jobs=2, repeat=2, whole=False, sweep_parts=1, interrupted=False,
                known_deviations=())
 
@@ -131,7 +131,7 @@ def run(stream: Path) -> Run:
 
 
 ENTRIES = tuple(
-    Deviation(cause, f"A newcomer gets in because of {cause}.", (f"known_anomalies.{cause}.*",), "kernel", where, epoch)
+    Deviation(cause, f"A newcomer gets in because of {cause}.", (f"known_anomalies.{cause}.*",), "kernel", where, epoch, sweep=True)
     for cause, epoch, where in [
         ("device_not_compared", "hint_compares_devices", "sk_reuseport_match(); SECURITY.md"),
         ("udp_first_match", "udp_asks_every_holder", "udp_lib_lport_inuse(), udp_lib_lport_inuse2(); SECURITY.md"),

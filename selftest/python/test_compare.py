@@ -23,7 +23,7 @@ LOG = Style(color=False, width=80)
 PASS, OK, INUSE = Answer("pass"), Answer("fail", ("ok",)), Answer("fail", ("EADDRINUSE",))
 SHARES = "connect.shares"
 GVISOR = Deviation("gvisor_no_owner_check", "No owner is asked.", ("owners.*",), "target", "it", target="gvisor*")
-LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it", epoch="asks_every_holder")
+LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it", epoch="asks_every_holder", sweep=True)
 
 
 def side(name: str = "a", /, **more: Any) -> Answers:

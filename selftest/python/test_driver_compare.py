@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from driver import compare, run
+from driver import build, compare, run
 from driver.arguments import parse
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -153,7 +153,7 @@ class ARun(Kept):
     def setUp(self) -> None:
         super().setUp()
         self.program = self.folder / "program"
-        self.enterContext(mock.patch.object(run.build, "programs", lambda *_: run.build.Programs(self.program, None)))
+        self.enterContext(mock.patch("driver.build.programs", lambda *_: build.Programs(self.program, None)))
 
     def run_it(self, names: str, *words: str) -> tuple[int, str]:
         for earlier in self.folder.glob("2*Z-*"):  # of this second and process, as the next one

@@ -259,7 +259,7 @@ class TheFile(unittest.TestCase):
         strings = [re.findall(r'"((?:[^"\\]|\\.)*)"', entry) for entry in texts]
         modelled = {(found[-1], found[0]) for found, entry in zip(strings, texts) if "nullptr" not in entry}
         self.assertEqual(len(modelled), text.count("no kernel does\""), "the header is read wrongly")
-        self.assertEqual({(entry.cause, entry.epoch) for entry in known.load() if entry.blame == "kernel"}, modelled)
+        self.assertEqual({(entry.cause, entry.epoch) for entry in known.load() if entry.sweep}, modelled)
 
 
 if __name__ == "__main__":

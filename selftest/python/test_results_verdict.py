@@ -18,7 +18,7 @@ def case(number: int, status: Status) -> CaseResult:
 
 def run(*statuses: Status, interrupted: bool = False, unreadable: int = 0) -> Run:
     meta = {field.name: getattr(sample.META, field.name) for field in dataclasses.fields(sample.META)}
-    return Run(**meta | {"interrupted": interrupted, "events_unreadable": unreadable,
+    return Run(**meta | {"interrupted": interrupted, "events_unreadable": unreadable, "kernel_log": (),
                          "cases": tuple(case(number, status) for number, status in enumerate(statuses))})
 
 
