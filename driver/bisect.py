@@ -11,7 +11,7 @@ from driver.arguments import Options
 from driver.console import Console
 from driver.matrix import Quiet
 from driver.processes import Interrupts
-from driver.record import Question, record
+from driver.record import Question, Recorded, record
 from driver.run_folder import RunFolder
 from driver.stop import Exit, Stop
 from kernels import catalogue, targets
@@ -96,13 +96,13 @@ def _question(options: Options, console: Console) -> Question:
 
 
 def _ask(question: Question, target: Target, console: Console, interrupts: Interrupts) -> Answer:
-    """Stop where the kernel gave no answer, KeyboardInterrupt on ^C."""
-    folder = RunFolder(question.options.results_dir, target.name)
-    try:
-        recorded = record(question, target, folder, Quiet(console, target.name), interrupts)
-    finally:
-        if interrupts.seen:
-            raise KeyboardInterrupt
+    """Stop where the kernel gave no answer, KeyboardInterrupt on ^C.
+
+    A case that took its guest with it is asked once more: emulators and busy machines lose guests, too.
+    """
+    recorded = _record(question, target, target.name, console, interrupts)
+    if question.cases and recorded.run.cases[0].status in ("crashed", "timeout"):
+        recorded = _record(question, target, f"{target.name}-again", console, interrupts)
     run = recorded.run
     if not question.cases:
         return _of_epoch(question.options.epoch, run)
@@ -110,6 +110,15 @@ def _ask(question: Question, target: Target, console: Console, interrupts: Inter
     if case.status in _ANSWERED:
         return _of_case(case, run, question)
     raise recorded.problem or Stop(f"{case.status}{f': {told}' if (told := _why(case)) else ''}")
+
+
+def _record(question: Question, target: Target, name: str, console: Console, interrupts: Interrupts) -> Recorded:
+    folder = RunFolder(question.options.results_dir, name)
+    try:
+        return record(question, target, folder, Quiet(console, target.name), interrupts)
+    finally:
+        if interrupts.seen:
+            raise KeyboardInterrupt
 
 
 def _of_case(case: CaseResult, run: Run, question: Question) -> Answer:

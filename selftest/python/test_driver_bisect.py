@@ -50,7 +50,7 @@ class Asking(unittest.TestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.answers: dict[str, Run | BaseException | Recorded] = {}
+        self.answers: dict[str, Run | BaseException | Recorded | list[Run]] = {}  # a list: one after the other
         self.asked: list[str] = []
         self.cases_asked: set[int] = set()
         for where, name, fake in (
@@ -66,6 +66,8 @@ class Asking(unittest.TestCase):
         self.asked.append(target.name)
         self.cases_asked.add(len(question.cases))
         answer = self.answers[target.name]
+        if isinstance(answer, list):
+            answer = answer.pop(0)
         if isinstance(answer, BaseException):
             raise answer
         return answer if isinstance(answer, Recorded) else Recorded(answer, None, None)
@@ -99,6 +101,13 @@ class ForGit(Asking):
         self.assert_judged(Stop("the guest did not start"), 125, "the guest did not start: cannot say")
         self.assert_judged(OSError(errno.ENOSPC, "No space left"), 125, "No space left: cannot say")
         self.assert_judged(Recorded(run("missing"), Stop("the guest ended"), None), 125, "the guest ended: cannot say")
+
+    def test_a_lost_guest_is_asked_once_more(self) -> None:
+        for first in ("crashed", "timeout"):
+            self.answers["deb-6.3"] = [run(first), run("pass")]
+            code, text = self.ask("--kernel", "deb-6.3", "--case", CASE)
+            self.assertEqual(code, 0, text)
+        self.assertEqual(len(self.asked), 4)
 
     def test_an_answer_counts_whatever_came_after_it(self) -> None:
         self.assert_judged(Recorded(run("fail", "EPERM"), Stop("disk full"), None), 1, "EPERM, wanted pass: bad")
