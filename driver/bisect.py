@@ -1,4 +1,4 @@
-"""Which kernel changed an answer: one kernel judged for git bisect, or the packaged releases between two of them halved."""
+"""Which kernel changed an answer: one kernel judged for git bisect, or the packaged ones between two halved."""
 
 import contextlib
 import difflib
@@ -191,10 +191,11 @@ def _between(options: Options, console: Console) -> int:
 def series(older: str, newer: str) -> Sequence[Kernel]:
     """The catalogue's kernels from one to the other, ends included, of the kind and architecture of both.
 
-    A word is a version, for this machine's architecture, or a name.  Stop where it means no kernel, or the two no series.
+    A word is a version, for this machine's architecture, or a name.  Stop where it means none, or the two no series.
     """
     first, last = _meant(older)[0], _meant(newer)[-1]
-    alike = [kernel for kernel in catalogue.load() if (kernel.kind, kernel.architecture) == (first.kind, first.architecture)]
+    kind = (first.kind, first.architecture)
+    alike = [kernel for kernel in catalogue.load() if (kernel.kind, kernel.architecture) == kind]
     if last not in alike:
         raise Stop(f"{first.name} and {last.name} are of two architectures or kinds: name two of one")
     chosen = alike[alike.index(first) : alike.index(last) + 1]
@@ -206,7 +207,8 @@ def series(older: str, newer: str) -> Sequence[Kernel]:
 
 def _meant(word: str) -> list[Kernel]:
     """Those of this version, which may have been packaged more than once, or the one of this name."""
-    at_home = [kernel for kernel in catalogue.load() if kernel.kind == "qemu" and kernel.architecture == catalogue.here()]
+    kind = ("qemu", catalogue.here())
+    at_home = [kernel for kernel in catalogue.load() if (kernel.kind, kernel.architecture) == kind]
     if of_version := [kernel for kernel in at_home if kernel.version == word]:
         return of_version
     for name in (word, f"deb:{word}"):
