@@ -13,7 +13,7 @@ from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
-            "kernels", "compare", "bless")
+            "kernels", "compare", "bless", "bisect")
 KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
@@ -30,8 +30,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], reproduce, sweep, rules, bench,
-                kernels; each has --help.
+other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], bisect, reproduce, sweep, rules,
+                bench, kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -64,6 +64,10 @@ class Options:
     deep: bool = False
     output: Path | None = None
     check: bool = False
+    case: str | None = None
+    epoch: str | None = None
+    between: list[str] = field(default_factory=list)  # two versions or names, the older one first
+    wanted: str | None = None
     argv: list[str] = field(default_factory=list)
 
     @property
@@ -115,6 +119,7 @@ def _parser(command: str) -> _Parser:
         "kernels": (_kernels, " [list | fetch | check] [NAME ...]"),
         "compare": (_compare, " A B"),
         "bless": (_bless, " [RUN]"),
+        "bisect": (_bisect, ""),
     }[command]
     parser = _Parser(
         prog=prog,
@@ -129,7 +134,7 @@ def _parser(command: str) -> _Parser:
     add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
     if command not in (*EXPLORER_COMMANDS, "kernels"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    if command not in ("sweep", "kernels", "compare", "bless"):
+    if command not in ("sweep", "kernels", "compare", "bless", "bisect"):
         what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
@@ -191,6 +196,38 @@ def _compare(parser: _Parser) -> None:
 def _bless(parser: _Parser) -> None:
     parser.description = "Makes a whole run the baseline of its target (results/baselines/) and says what changed."
     parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN", help=f"{_RUN} (the latest)")
+
+
+BISECT = """\
+examples:
+  ./run_all.sh bisect --between 6.12.43 6.12.117 --case udp_crowded_port.wildcard_meets_many_holders.dual_stack
+                        which packaged kernel changed the answer of a case; those that are not in the cache are fetched
+  ./run_all.sh bisect --between 6.12.43 6.12.117 --epoch udp_wildcard_missed_in_long_slots
+                        the same of a behaviour that the probes tell apart (model/epoch.h), without any case
+  cd linux && git bisect start BAD GOOD
+  git bisect run sh -c 'make -j8 bzImage || exit 125; .../run_all.sh bisect --kernel . --case reload.ID'
+                        which commit did; to find the one that repaired it: --wanted fail
+
+A case that fails with other errors is another answer, and so is one that follows an epoch and finds it otherwise.
+A kernel that cannot be had, does not boot or skips the case is passed over.
+
+exit codes: with --between 0 the release was found, 1 never, 2 an end could not be asked, or all that are left could not,
+            3 both ends answer alike, or there is no such case or epoch;
+            without it 0 good, 1 bad, 125 cannot say, 130 interrupted: what git bisect run takes."""
+
+
+def _bisect(parser: _Parser) -> None:
+    parser.description = "Finds the kernel that changed an answer: between two packaged releases, or for git bisect run."
+    parser.epilog = BISECT
+    what = parser.add_mutually_exclusive_group(required=True).add_argument
+    what("--case", metavar="ID", help="ask this case")
+    what("--epoch", metavar="NAME", help="probe this difference between kernels")
+    where = parser.add_mutually_exclusive_group(required=True).add_argument
+    where("--kernel", nargs=1, metavar="K", help="one kernel: a build tree, a file or a name, as in a run")
+    where("--between", nargs=2, metavar=("OLD", "NEW"), help="versions or names of ./run_all.sh kernels list")
+    parser.add_argument("--wanted", choices=("pass", "fail", "true", "false"),
+                        help="what a good --kernel answers: pass or fail (a case: pass), true or false (an epoch: true)")
+    parser.add_argument("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10)")
 
 
 SCENARIO = """\
@@ -257,6 +294,9 @@ def _whole(lowest: int) -> Callable[[str], int]:
 
 
 def _check(options: Options) -> None:
+    if options.wanted and (options.between or (options.wanted in ("pass", "fail")) is not bool(options.case)):
+        raise Stop("--wanted goes with --kernel: pass or fail of a case, true or false of an epoch; "
+                   "see ./run_all.sh bisect --help")
     if options.command == "kernels" and options.words and options.words[0] not in KERNELS_VERBS:
         word = options.words[0]
         near = _nearest(word, KERNELS_VERBS) or ": list, fetch and check are there"

@@ -1,6 +1,6 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, build, compare, explore, kernels, lookup, processes, run, selftest
+from driver import arguments, bisect, build, compare, explore, kernels, lookup, processes, run, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -18,6 +18,7 @@ COMMANDS = {
     "kernels": kernels.kernels,
     "compare": compare.compare,
     "bless": compare.bless,
+    "bisect": bisect.bisect,
 }
 
 
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     if console.lost:
         console.error(f"standard output did not take everything ({console.lost.strerror})")
         code = Exit.CANNOT_RUN
-    return code
+    return bisect.exit_code(argv, code)
 
 
 def _do(options: Options, console: Console) -> int:
