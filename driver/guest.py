@@ -126,7 +126,8 @@ def facts(session: Session) -> bytes:
 def told(lost: GuestLost) -> str:
     """One line: what became of the guest, and what its console says of that, or said last."""
     lines = [line.strip() for line in lost.console.splitlines() if line.strip()]
-    verdict = next((line for line in lines if VERDICTS.search(line)), lines[-1] if lines else "")
+    found = next((line[match.start() :] for line in lines if (match := VERDICTS.search(line))), "")
+    verdict = found or (lines[-1] if lines else "")
     return f"the guest {lost}; its console: {printable(verdict[:200])}" if verdict else f"the guest {lost}"
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,12 @@ class Guest:
 
     def ready(self, limit: float) -> None:
         """Returns when the guest takes orders. GuestLost when it does not within so many seconds."""
-        for message in self.channel.messages(limit, limit):
+        give_up = time.monotonic() + limit
+        for message in self.channel.messages(2 * limit):
             if isinstance(message, Ready):
                 return
+            if time.monotonic() > give_up:
+                raise GuestLost(f"did not come up within {limit:.0f} s")
             if self.process.poll() is not None:
                 raise GuestLost("ended while it booted")
             if self.channel.printed > CONSOLE_LIMIT:
