@@ -58,7 +58,7 @@ class Line:
 
 Message = Ready | Output | Ended | Trouble | Line
 
-_HEAD = re.compile(rb"!(ready|out|end|error) ?([^\n]*)\n")
+_HEAD = re.compile(rb"!(ready|out|end|error)(?: ([^\n]*))?\n")
 _LONGEST_LINE = 8 << 20  # bytes; no event is that long
 
 
@@ -162,7 +162,7 @@ class Channel:
         if head is None:
             del self._kept[:end]
             return Line(line)
-        word, rest = head[1], head[2]
+        word, rest = head[1], head[2] or b""
         if word in (b"out", b"end") and not (rest.isdigit() and len(rest) < 10):
             raise GuestLost(f"speaks nonsense: {line[:60]!r}")
         if word == b"out":
