@@ -3,17 +3,19 @@
 Real guests in QEMU, of a kernel that the cache has, some with bytes of it overwritten; the case program is made here.
 """
 
+import contextlib
 import dataclasses
 import os
+import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 import unittest
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -26,7 +28,7 @@ from driver.processes import Interrupts
 from driver.progress import Progress
 from driver.stop import Exit, Stop
 from kernels import cache, catalogue, qemu
-from kernels.channel import GuestLost
+from kernels.guest import Guest
 from kernels.qemu import Qemu
 from results.claims import Case
 from results.run import ProcessEnd
@@ -148,19 +150,141 @@ class Lost(Guests):
         self.assertRegex(exits["waits"].how, "guest said nothing for ")
 
     def test_lost_again_and_again_before_a_case(self) -> None:
-        begun = 0
+        begun = []
 
-        def end(session: guest.Session, progress: Progress) -> None:
-            nonlocal begun
-            if session._guest and session._guest.process.poll() is None:
-                begun += 1
-                session._guest.process.kill()
+        @dataclasses.dataclass(frozen=True)
+        class Dying:
+            machine: Qemu
 
-        with mock.patch.object(guest.ctest, "BACKSTOP", 0), self.assertRaisesRegex(Stop, "ended from outside"):
-            # Nothing is selected by a name with a comma: the program finds no test of it to begin.
-            with mock.patch.object(sys.modules["selftest.python.test_guest_faults"], "PROGRAM", PROGRAM):
-                self.ask_for_nothing(end)
-        self.assertEqual(begun, guest.IDLE_LOSSES)
+            @contextlib.contextmanager
+            def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
+                with self.machine.start(folder, look) as started:
+                    begun.append(started.process.pid)
+                    started.process.kill()
+                    yield started
+
+        self.machine = Dying(self.machine)
+        with self.assertRaisesRegex(Stop, r"the guest was ended from outside \(signal 9\)"):
+            self.ask("first last")
+        self.assertEqual(len(begun), guest.IDLE_LOSSES)
+
+    def test_interrupted(self) -> None:
+        def interrupt(session: guest.Session, progress: Progress) -> None:
+            self.interrupts.seen = progress.begun_last[0] == "waits"
+
+        begun = time.monotonic()
+        statuses, exits = self.ask("first waits last", interrupt)
+        self.assertEqual((statuses, exits), ({"first": "pass"}, {}))
+        self.assertLess(time.monotonic() - begun, qemu.BOARDS["amd64"].boot)
+
+
+class Snapshots(Guests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.snapshots = self.place / "snapshots"
+        self.machine = dataclasses.replace(self.machine, snapshots=self.snapshots)
+
+    def kept(self) -> list[Path]:
+        return [path for path in self.snapshots.rglob("*") if path.is_file()]
+
+    def test_a_damaged_one_is_made_anew(self) -> None:
+        self.facts()
+        for damage in (self.cut, self.flip, self.replace):
+            [path] = self.kept()
+            damage(path)
+            damaged = self.kept()[0].read_bytes()
+            with self.subTest(damage.__name__):
+                self.facts()
+                [path] = self.kept()
+                self.assertNotEqual(path.read_bytes(), damaged)
+        self.assertRegex("\n".join(self.said), r"\Atest: its snapshot was no good \(.*\): booted afresh\Z")
+
+    def cut(self, path: Path) -> None:
+        os.truncate(path, path.stat().st_size // 2)
+
+    def flip(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(b"flipped")
+
+    def replace(self, path: Path) -> None:
+        """Whole by its name, and yet nothing that QEMU takes."""
+        content = b"QEVM" + bytes(1000)
+        path.unlink()
+        path.with_name(f"{path.name.partition('-')[0]}-{zlib.crc32(content):08x}").write_bytes(content)
+
+    def test_one_that_cannot_be_kept_is_done_without(self) -> None:
+        self.snapshots.write_text("in the way")
+        self.assertIn(b"schema", self.facts())
+        self.assertRegex(self.said[0], "test: no snapshot could be kept .*: the next run boots again")
+
+
+class Kernels(Guests):
+    """Kernels that do not come up: copies with some bytes overwritten."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        board = dataclasses.replace(qemu.BOARDS["amd64"], boot=3.0)
+        self.enterContext(mock.patch.dict(qemu.BOARDS, amd64=board))
+
+    def told(self, content: bytes) -> str:
+        file = self.place / "vmlinux"
+        file.write_bytes(content)
+        with self.assertRaises(Stop) as stop:
+            self.facts(dataclasses.replace(self.machine, kernel=file))
+        self.assertEqual(stop.exception.code, Exit.CANNOT_RUN)
+        self.assertNotIn("\n", str(stop.exception))
+        return str(stop.exception)
+
+    def with_entry(self, code: bytes) -> bytes:
+        """The kernel with this 32-bit code where PVH enters it."""
+        content = bytearray(self.machine.kernel.read_bytes())
+        start, size, count = *struct.unpack_from("<Q", content, 32), *struct.unpack_from("<HH", content, 54)
+        segments = [struct.unpack_from("<IIQQQQ", content, start + size * index) for index in range(count)]
+        note = re.search(rb"\x04\0\0\0[\x04\x08]\0\0\0\x12\0\0\0Xen\0(....)", content, re.S)
+        address = struct.unpack("<I", note[1])[0]
+        offset = next(s[2] + address - s[4] for s in segments if s[0] == 1 and s[4] <= address < s[4] + s[5])
+        content[offset : offset + len(code)] = code
+        return bytes(content)
+
+    def test_one_that_hangs(self) -> None:
+        self.assertIn("the guest did not come up within 3 s", self.told(self.with_entry(b"\xeb\xfe")))
+
+    def test_one_that_prints_for_ever(self) -> None:
+        # mov dx, 0x3f8; mov al, 'x'; again: out dx, al; jmp again
+        with mock.patch("kernels.guest.CONSOLE_LIMIT", 1 << 16):
+            told = self.told(self.with_entry(b"\x66\xba\xf8\x03\xb0x\xee\xeb\xfd"))
+        self.assertRegex(told, "the guest prints without end while it boots; its console: x+$")
+
+    def test_one_that_panics(self) -> None:
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], boot=20.0)
+        told = self.told(self.machine.kernel.read_bytes().replace(b"/init\0", b"/exit\0"))
+        self.assertRegex(told, r"the guest ended; its console: Kernel panic - not syncing: ")
+
+    def test_one_that_is_cut_short(self) -> None:
+        content = self.machine.kernel.read_bytes()
+        self.assertRegex(self.told(content[: len(content) // 2]), "the guest ended; its console: qemu-system-x86_64: ")
+
+    def test_interrupted_while_it_hangs(self) -> None:
+        threading.Timer(0.5, setattr, (self.interrupts, "seen", True)).start()
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], boot=60.0)
+        file = self.place / "vmlinux"
+        file.write_bytes(self.with_entry(b"\xeb\xfe"))
+        begun = time.monotonic()
+        with self.assertRaises(Stop) as stop:
+            self.facts(dataclasses.replace(self.machine, kernel=file))
+        self.assertEqual(stop.exception.code, Exit.INTERRUPTED)
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_no_room_to_start(self) -> None:
+        self.place = self.place / "none"
+        with self.assertRaisesRegex(Stop, r"cannot be started \(No such file or directory: .*; TMPDIR names another"):
+            self.facts()
+
+    def test_no_program_that_plays_it(self) -> None:
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], program="/no/qemu")
+        with self.assertRaisesRegex(Stop, r"cannot be started \(No such file or directory: /no/qemu\)"):
+            self.facts(dataclasses.replace(self.machine, snapshots=None))
 
 
 if __name__ == "__main__":
