@@ -149,7 +149,7 @@ def _watch(
             processes.started(command, env=environment, cwd=log.parent, stdout=output, stderr=output) as process,
         ):
             while process.poll() is None and not interrupts.seen and time.monotonic() < give_up:
-                _demand_room(log.parent)
+                demand_room(log.parent)
                 progress.look()
                 processes.reap_orphans(process)
                 time.sleep(processes.POLL)
@@ -159,7 +159,7 @@ def _watch(
     return process.returncode
 
 
-def _demand_room(folder: Path) -> None:
+def demand_room(folder: Path) -> None:
     """OSError while there is still room to save what was recorded."""
     disk = os.statvfs(folder)
     if disk.f_bavail * disk.f_frsize < ROOM:

@@ -1,9 +1,10 @@
 """A kernel in a guest, asked: the same cases and the same sweep, over its channel, through crashes of the guest."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -11,17 +12,22 @@ from driver import ctest, execute, plan
 from driver.build import GuestPrograms
 from driver.execute import Job
 from driver.processes import POLL, Interrupts
-from driver.progress import Exits, Progress
-from driver.stop import Stop
+from driver.progress import Exits, Key, Progress
+from driver.stop import Exit, Stop
 from kernels.channel import Ended, GuestLost, Line, Output, Trouble
 from kernels.guest import Guest
 from kernels.targets import Machine
 from results.run import ProcessEnd
+from results.text import printable
 
 CASES, EXPLORER, FLAGS = "/portshare_cases", "/portshare_explore", "/gtest_flags"
 SEND_LIMIT = 60.0  # seconds until a guest has taken a file
 SLACK = 15.0  # seconds that a guest may be silent beyond what its program allows a case
 LOSSES = 20  # guests that a run may lose
+IDLE_LOSSES = 2  # in a row, before any case began
+SILENT_PART = 1 / 3  # of what a sweep may take: so long it may say nothing
+# Lines of a console that say what became of a kernel; what stands behind them are registers and addresses.
+VERDICTS = re.compile(r"Kernel panic - not syncing|BUG: |Oops|qemu-system-\w+: |double fault|UML: ")
 
 
 @dataclass
@@ -79,25 +85,27 @@ class Session:
                     return (-signal if signal else message.status >> 8), bytes(said)
                 elif isinstance(message, Trouble):
                     raise GuestLost(f"cannot do as it is told: {message.text}")
-                if message is None and self.interrupts.seen:
-                    raise GuestLost("was interrupted")
                 if time.monotonic() - looked > POLL:
                     looked = time.monotonic()
                     look()
-            raise GuestLost("ended")
+            raise GuestLost("ended", ended=True)
         except GuestLost as lost:
             if self._guest:
-                lost.console = self._guest.channel.console_tail
+                self._guest.complete(lost)
             self._end()
             raise
 
     def _boot(self) -> Guest:
         begun = time.monotonic()
-        self._guest = self._stack.enter_context(self.machine.start(self.folder))
+        self._guest = self._stack.enter_context(self.machine.start(self.folder, self._look))
         for path, program in ((CASES, self.programs.cases), (EXPLORER, self.programs.explorer)):
             self._guest.channel.put(path, program.read_bytes(), 0o755, SEND_LIMIT)
         self.spent.boot += time.monotonic() - begun
         return self._guest
+
+    def _look(self) -> None:
+        if self.interrupts.seen:
+            raise GuestLost("was interrupted")
 
     def _end(self) -> None:
         self._guest = None
@@ -109,23 +117,51 @@ def facts(session: Session) -> bytes:
     try:
         code, said = session.command([CASES, "--facts"], SEND_LIMIT, lambda line: None, lambda: None)
     except GuestLost as lost:
-        raise Stop(told(lost)) from None
+        raise Stop("interrupted", Exit.INTERRUPTED) if session.interrupts.seen else Stop(told(lost)) from None
     if code != 0:
         raise Stop(f"portshare_cases --facts ended with {code} in the guest: {said.decode(errors='replace')[-200:]}")
     return said
 
 
 def told(lost: GuestLost) -> str:
-    """One line: what became of the guest, and the last that its kernel said."""
-    last = next((line for line in reversed(lost.console.splitlines()) if line.strip()), "nothing")
-    return f"the guest {lost}; its console ends with: {last.strip()[:200]}"
+    """One line: what became of the guest, and what its console says of that, or said last."""
+    lines = [line.strip() for line in lost.console.splitlines() if line.strip()]
+    found = next((line[match.start() :] for line in lines if (match := VERDICTS.search(line))), "")
+    verdict = found or (lines[-1] if lines else "")
+    return f"the guest {lost}; its console: {printable(verdict[:200])}" if verdict else f"the guest {lost}"
+
+
+@dataclass
+class _Losses:
+    """The guests that were lost, each by the last case that had begun there: `ends` has how."""
+
+    progress: Progress
+    ends: Exits = field(default_factory=dict)
+    idle: int = 0  # in a row, before any case began
+
+    def take(self, lost: GuestLost, begun_before: Key) -> None:
+        """Stop where one guest after the other is lost before a case begins, or too many are."""
+        begun = self.progress.begun_last
+        if begun == begun_before:
+            self.idle += 1
+        else:
+            self.idle = 0
+            self.ends[begun] = ProcessEnd(f"guest {lost}", lost.console)
+            self.progress.lost(begun, told(lost))
+        if self.idle >= IDLE_LOSSES or len(self.ends) >= LOSSES:
+            raise Stop(told(lost)) from None
 
 
 def cases(session: Session, job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
-    """A process a case, forked in the guest; a guest that is lost takes the case in flight with it, and no other."""
+    """A process a case, forked in the guest; a guest that is lost takes the last case that began there, and no other."""
     begun = time.monotonic()
     before = session.spent.boot
-    losses: Exits = {}
+    losses = _Losses(progress)
+
+    def look() -> None:
+        execute.demand_room(job.folder)
+        progress.look()
+
     with job.events.open("ab", buffering=0) as stream, job.log.open("ab") as log:
         for number, planned in plan.rounds(job.attempts):
             left = {attempt.key: attempt for attempt in planned}
@@ -137,8 +173,9 @@ def cases(session: Session, job: Job, progress: Progress, interrupts: Interrupts
                     f"--apart={job.deadline + ctest.BACKSTOP}",
                 ]  # fmt: skip
                 silence = job.deadline + ctest.BACKSTOP + SLACK
+                begun_before = progress.begun_last
                 try:
-                    code, said = session.command(words, silence, stream.write, progress.look, {FLAGS: flags.encode()})
+                    code, said = session.command(words, silence, stream.write, look, {FLAGS: flags.encode()})
                     log.write(said)
                     progress.look()
                     if code not in (0, 1):
@@ -147,39 +184,44 @@ def cases(session: Session, job: Job, progress: Progress, interrupts: Interrupts
                 except GuestLost as lost:
                     log.write(f"guest: {lost}\n{lost.console}\n".encode())
                     progress.look()
-                    if interrupts.seen:
-                        break
-                    key = progress.begun_last
-                    if key not in left or key in progress.status or len(losses) >= LOSSES:
-                        raise Stop(told(lost)) from None
-                    losses[key] = ProcessEnd(f"guest {lost}", lost.console)
-                    progress.lost(key, f"the guest {lost}")
+                    if not interrupts.seen:
+                        losses.take(lost, begun_before)
                 left = {key: attempt for key, attempt in left.items() if key not in progress.status}
     session.spent.cases += time.monotonic() - begun - (session.spent.boot - before)
-    return progress.exits | losses
+    return progress.exits | losses.ends
 
 
 def sweep(session: Session, parts: int, job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
-    """One of so many parts of the sweep, the same on every target."""
+    """One of so many parts of the sweep, the same on every target; a guest that is lost takes one case with it."""
     begun = time.monotonic()
     before = session.spent.boot
     exits: Exits = {}
+    losses = _Losses(progress)
     with job.events.open("ab", buffering=0) as stream:
         for number, planned in plan.rounds(job.attempts):
-            words = [f"PORTSHARE_ATTEMPT={number}", f"GTEST_TOTAL_SHARDS={parts}", "GTEST_SHARD_INDEX=0", *job.command]
-            if job.seed is not None:
-                words.append(f"--seed={job.seed + number - 1}")
-            started = time.monotonic()
-            try:
-                code, said = session.command(words, job.deadline, stream.write, progress.look, total=job.deadline)
-                end = ProcessEnd(execute.ended(code), said.decode(errors="replace"))
-            except GuestLost as lost:
-                code, said, end = -1, b"", ProcessEnd(f"guest {lost}", lost.console)
-            progress.look()
-            if interrupts.seen:
-                break
-            job.log.write_bytes(said)
-            end = replace(end, seconds=round(time.monotonic() - started, 3))
-            exits |= execute.end_of_round(planned, code, end, progress)
+            left = {attempt.key: attempt for attempt in planned}
+            while left and not interrupts.seen:
+                words = [f"PORTSHARE_ATTEMPT={number}", f"GTEST_TOTAL_SHARDS={parts}", "GTEST_SHARD_INDEX=0", *job.command]
+                if len(left) < len(planned):
+                    words = [word for word in words if not word.startswith("--only=")]
+                    words.append(f"--only={':'.join(attempt.case.id for attempt in left.values())}")
+                if job.seed is not None:
+                    words.append(f"--seed={job.seed + number - 1}")
+                started = time.monotonic()
+                begun_before = progress.begun_last
+                try:
+                    silence = job.deadline * SILENT_PART
+                    code, said = session.command(words, silence, stream.write, progress.look, total=job.deadline)
+                    progress.look()
+                    job.log.write_bytes(said)
+                    seconds = round(time.monotonic() - started, 3)
+                    end = ProcessEnd(execute.ended(code), said.decode(errors="replace"), seconds)
+                    exits |= execute.end_of_round(list(left.values()), code, end, progress)
+                    break
+                except GuestLost as lost:
+                    progress.look()
+                    if not interrupts.seen:
+                        losses.take(lost, begun_before)
+                left = {key: attempt for key, attempt in left.items() if key not in progress.status}
     session.spent.sweep += time.monotonic() - begun - (session.spent.boot - before)
-    return exits
+    return exits | losses.ends

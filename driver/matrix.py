@@ -102,7 +102,8 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
         recorded = record(question, target, RunFolder(question.options.results_dir, target.name), Quiet(console, target.name), interrupts)
     except (Stop, OSError) as error:
         if not interrupts.seen:
-            console.error(f"{target.name}: {error}")
+            why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
+            console.error(f"{target.name}: {why}")
         return _Ended(target, None, Exit.CANNOT_RUN, "")
     if recorded.problem and not interrupts.seen:
         console.error(f"{target.name}: {recorded.problem}")

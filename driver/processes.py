@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -101,6 +102,19 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.seen = False
+        self._at_once = False
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, while nothing is recorded yet, an ending signal is a KeyboardInterrupt where the main thread waits."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def __enter__(self) -> "Interrupts":
         self._before = {n: signal.getsignal(n) for n in ENDING if signal.getsignal(n) != signal.SIG_IGN}
@@ -114,3 +128,5 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.seen = True
+        if self._at_once:
+            raise KeyboardInterrupt

@@ -71,7 +71,9 @@ class Progress:
         self._show()
 
     def lost(self, key: Key, why: str) -> None:
-        """The attempt was in flight when its guest was lost."""
+        """The attempt was the last that had begun when its guest was lost; what it had reported does not count."""
+        if (before := self.status.pop(key, None)) is not None:
+            self._counts[before] -= 1
         self._end(key, "crashed", why)
 
     def _take_event(self, line: str) -> None:

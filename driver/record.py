@@ -121,14 +121,15 @@ def _on(
         yield _Asked(facts, None, list(zip((cases, execute.sweep), jobs)), at_once, 1, None)
         return
     with tempfile.TemporaryDirectory(prefix="portshare-") as scratch:
-        try:
-            image = targets.image(target, Path(scratch), console.remark)
-        except NoKernel as error:
-            raise Stop(str(error)) from None
-        programs = build.guest_programs(image.architecture, options, console)
-        packages.demand(console, packages.of_machine(image.kind, image.architecture), options.install_deps)
+        with interrupts.at_once():
+            try:
+                image = targets.image(target, Path(scratch), console.remark)
+            except NoKernel as error:
+                raise Stop(str(error)) from None
+            programs = build.guest_programs(image.architecture, options, console)
+            packages.demand(console, packages.of_machine(image.kind, image.architecture), options.install_deps)
         needed = [module for need in question.listing.needs for module in need.modules]
-        machine = targets.machine(target, image, programs.init, needed)
+        machine = targets.machine(target, image, programs.init, needed, console.remark)
         parts = 1 if options.command == "sweep" else machine.sweep_parts
         with guest.Session(machine, programs, Path(scratch), interrupts) as session:
             facts = program.document(guest.facts(session), f"{target.name}: portshare_cases --facts")

@@ -4,7 +4,7 @@ import os
 import re
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 PIECE = 1 << 18  # bytes read at once
@@ -14,10 +14,13 @@ CONSOLE_TAIL = 8 << 10  # bytes kept of what a guest's kernel prints
 class GuestLost(Exception):
     """The guest ended, hung or spoke nonsense; the text says which, as the end of a sentence about it.
 
-    `console` is the end of what its kernel printed.
+    `ended`: its channel is closed. `console` is the end of what its kernel printed.
     """
 
-    console = ""
+    def __init__(self, text: str, *, ended: bool = False) -> None:
+        super().__init__(text)
+        self.ended = ended
+        self.console = ""
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,20 @@ class Line:
 
 Message = Ready | Output | Ended | Trouble | Line
 
-_HEAD = re.compile(rb"!(ready|out|end|error) ?([^\n]*)\n")
+_HEAD = re.compile(rb"!(ready|out|end|error)(?: ([^\n]*))?\n")
 _LONGEST_LINE = 8 << 20  # bytes; no event is that long
 
 
 class Channel:
     """Both ways over descriptors that must not block; what the kernel prints is read beside it, and its end is kept.
 
-    Every wait has a limit. GuestLost where the other end is gone or silent for longer.
+    Every wait has a limit, and calls `look` again and again, which may raise to end it. GuestLost where the other end
+    is gone or silent for longer.
     """
 
-    def __init__(self, incoming: int, outgoing: int, console: int) -> None:
+    def __init__(self, incoming: int, outgoing: int, console: int, look: Callable[[], None] = lambda: None) -> None:
         self._in, self._out, self._console = incoming, outgoing, console
+        self._look = look
         self._kept = bytearray()
         self._tail = bytearray()
         self.printed = 0  # bytes on the console
@@ -122,10 +127,11 @@ class Channel:
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise GuestLost(f"ended ({error.strerror})") from None
+                raise GuestLost(f"ended ({error.strerror})", ended=True) from None
 
     def _wait(self, *, read: bool, write: bool, seconds: float) -> bool:
         """Is there something to read?  The console is emptied on the way."""
+        self._look()
         wanted = [self._in] if read else []
         console = [self._console] if self._console_open else []
         readable, _, _ = select.select(wanted + console, [self._out] if write else [], [], seconds)
@@ -139,9 +145,9 @@ class Channel:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise GuestLost(f"ended ({error.strerror})") from None
+            raise GuestLost(f"ended ({error.strerror})", ended=True) from None
         if not piece:
-            raise GuestLost("ended")
+            raise GuestLost("ended", ended=True)
         self._kept += piece
         return True
 
@@ -156,8 +162,8 @@ class Channel:
         if head is None:
             del self._kept[:end]
             return Line(line)
-        word, rest = head[1], head[2]
-        if word in (b"out", b"end") and not rest.isdigit():
+        word, rest = head[1], head[2] or b""
+        if word in (b"out", b"end") and not (rest.isdigit() and len(rest) < 10):
             raise GuestLost(f"speaks nonsense: {line[:60]!r}")
         if word == b"out":
             size = int(rest)

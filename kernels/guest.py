@@ -5,14 +5,15 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernels.channel import Channel, GuestLost, Ready
 
-BOOT = 60.0  # seconds that a boot may take; two seconds are usual, ten with another architecture
-CONSOLE_LIMIT = 16 << 20  # bytes that a kernel may print until it is ready
+CONSOLE_LIMIT = 1 << 20  # bytes that a kernel may print until it is ready; a quiet one prints some hundred
+LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,35 @@ class Guest:
     process: subprocess.Popen[bytes]
     channel: Channel
 
-    def ready(self, limit: float = BOOT) -> None:
+    def ready(self, limit: float) -> None:
         """Returns when the guest takes orders. GuestLost when it does not within so many seconds."""
-        for message in self.channel.messages(limit, limit):
+        give_up = time.monotonic() + limit
+        for message in self.channel.messages(2 * limit):
             if isinstance(message, Ready):
                 return
+            if time.monotonic() > give_up:
+                raise GuestLost(f"did not come up within {limit:.0f} s")
             if self.process.poll() is not None:
                 raise GuestLost("ended while it booted")
             if self.channel.printed > CONSOLE_LIMIT:
                 raise GuestLost("prints without end while it boots")
 
+    def complete(self, lost: GuestLost) -> None:
+        """Adds to a loss what is seen of it from here: the end of the console, and a signal that ended the process."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if lost.ended and (code := self.process.wait(LAST_WORDS)) < 0:
+                lost.args = (f"was ended from outside (signal {-code})",)
+        lost.console = lost.console or self.channel.console_tail
+
 
 @contextlib.contextmanager
-def started(command: Sequence[str | Path], *, keep: Sequence[int], channel: tuple[int, int], **popen: object) -> Iterator[Guest]:
+def started(
+    command: Sequence[str | Path], *, keep: list[int], channel: tuple[int, int], look: Callable[[], None], **popen: object
+) -> Iterator[Guest]:
     """The process with these descriptors open, in a group of its own; standard output and error are the console.
 
-    `channel` are our ends of the way in and out. However the block is left, the whole group ends.
+    `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and the
+    whole group ends, however the block is left.
     """
     console, its_console = os.pipe()
     process = None
@@ -46,18 +60,22 @@ def started(command: Sequence[str | Path], *, keep: Sequence[int], channel: tupl
         )  # fmt: skip
         os.close(its_console)
         its_console = -1
-        for descriptor in keep:
-            os.close(descriptor)
-        guest = Guest(process, Channel(*channel, console))
+        while keep:
+            os.close(keep.pop())
+        guest = Guest(process, Channel(*channel, console, look))
         try:
             yield guest
         except GuestLost as lost:
-            lost.console = lost.console or guest.channel.console_tail
+            guest.complete(lost)
             raise
+    except OSError as error:
+        if process is None:
+            raise GuestLost(f"cannot be started ({error.strerror}: {command[0]})") from None
+        raise
     finally:
         if process is not None:
             _end(process)
-        for descriptor in {console, its_console, *channel} - {-1}:
+        for descriptor in {console, its_console, *keep, *channel} - {-1}:
             os.close(descriptor)
 
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernels.guest import Guest, started
+
+BOOT = 30.0  # seconds that a start may take; one is usual
 
 
 @dataclass(frozen=True)
@@ -16,13 +18,16 @@ class Gvisor:
     sweep_parts = 50  # of the sweep, so that the one that is asked takes seconds
 
     @contextlib.contextmanager
-    def start(self, folder: Path) -> Iterator[Guest]:
-        """A guest that takes orders. `folder` holds what it needs meanwhile. GuestLost when it does not come up."""
+    def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
+        """A guest that takes orders. `folder` holds what it needs meanwhile; each wait calls `look`, which may raise.
+
+        GuestLost when it does not come up.
+        """
         orders, ours_out = os.pipe()
         ours_in, answers = os.pipe()
         # The file system of the sandbox is this one, and what is written to it stays in the sandbox.
         command = [self.kernel, "--root", folder / "runsc", "--platform=systrap", "--network=none", "--ignore-cgroups", "do",
                    self.init]  # fmt: skip
-        with started(command, keep=[orders, answers], channel=(ours_in, ours_out), stdin=orders, stdout=answers) as guest:
-            guest.ready()
+        with started(command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers) as guest:
+            guest.ready(BOOT)
             yield guest

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from kernels.channel import GuestLost
+
 FOLDER, FILE, DEVICE = 0o040755, 0o100755, 0o020600
 CONSOLE = (5, 1)  # major and minor number of /dev/console
+
+
+def write(content: bytes, folder: Path) -> Path:
+    """The file in `folder` that a machine is started with. GuestLost when there is no room for it."""
+    file = folder / "initramfs"
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise GuestLost(f"cannot be started ({error.strerror}: {file}; TMPDIR names another folder)") from None
+    return file
 
 
 def archive(init: bytes, modules: Sequence[Path]) -> bytes:

@@ -7,10 +7,13 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kernels import initramfs
 from kernels.channel import GuestLost
@@ -29,14 +32,18 @@ class Board:
     append: str
     serial: str
     sweep_parts: int  # of the sweep, so that the one that is asked takes seconds
+    boot: float  # seconds that one may take; two are usual, five where the architecture is another
 
 
 BOARDS = {
-    "amd64": Board("qemu-system-x86_64", ("-M", "q35"), "console=ttyS0 tsc=reliable no_timer_check", "virtio-serial-pci", 100),
+    "amd64": Board("qemu-system-x86_64", ("-M", "q35"), "console=ttyS0 tsc=reliable no_timer_check",
+                   "virtio-serial-pci", 100, 20.0),
     "arm64": Board("qemu-system-aarch64", ("-M", "virt", "-cpu", "neoverse-n1"),
-                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 150),
-    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0", "virtio-serial-ccw", 400),
-    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0", "virtio-serial-pci", 150),
+                   "console=ttyAMA0 kpti=off nokaslr", "virtio-serial-pci", 150, 60.0),
+    "s390x": Board("qemu-system-s390x", ("-M", "s390-ccw-virtio", "-cpu", "max"), "console=ttysclp0",
+                   "virtio-serial-ccw", 400, 60.0),
+    "mipsel": Board("qemu-system-mipsel", ("-M", "malta", "-cpu", "24Kf"), "console=ttyS0",
+                    "virtio-serial-pci", 150, 60.0),
 }  # fmt: skip
 
 QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t uhash_entries=32768 portshare.channel=virtio"
@@ -44,7 +51,10 @@ QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t 
 
 @dataclass(frozen=True)
 class Qemu:
-    """A kernel of an architecture, with the modules to load at boot. `snapshots` is a folder; None: boot each time."""
+    """A kernel of an architecture, with the modules to load at boot.
+
+    `snapshots` is a folder; None: boot each time. `say` hears why there is none.
+    """
 
     architecture: str
     kernel: Path
@@ -52,37 +62,47 @@ class Qemu:
     modules: tuple[Path, ...]
     snapshots: Path | None
     name: str
+    say: Callable[[str], None]
 
     @property
     def sweep_parts(self) -> int:
         return BOARDS[self.architecture].sweep_parts
 
     @contextlib.contextmanager
-    def start(self, folder: Path) -> Iterator[Guest]:
-        """A guest that takes orders. `folder` holds what it needs meanwhile. GuestLost when it does not come up."""
+    def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
+        """A guest that takes orders. `folder` holds what it needs meanwhile; each wait calls `look`, which may raise.
+
+        GuestLost when it does not come up.
+        """
         snapshot = self._snapshot()
-        if snapshot and snapshot.exists():
-            with self._machine(folder, snapshot) as (guest, monitor):
+        if snapshot and (saved := snapshot.open()) is not None:
+            with self._machine(folder, look, saved) as (guest, monitor):
                 try:
-                    monitor.restored(snapshot)
+                    monitor.restored()
                     yield guest
                     return
-                except SnapshotBad:
-                    snapshot.unlink(missing_ok=True)
-        with self._machine(folder, None) as (guest, monitor):
-            guest.ready()
+                except SnapshotBad as bad:
+                    snapshot.discard()
+                    self.say(f"{self.name}: its snapshot was no good ({bad}): booted afresh")
+        with self._machine(folder, look, None) as (guest, monitor):
+            guest.ready(BOARDS[self.architecture].boot)
             if snapshot:
-                monitor.save(snapshot)
+                try:
+                    snapshot.save(monitor)
+                except SnapshotBad as bad:
+                    self.say(f"{self.name}: no snapshot could be kept ({bad}): the next run boots again")
             yield guest
 
     @contextlib.contextmanager
-    def _machine(self, folder: Path, snapshot: Path | None) -> Iterator[tuple[Guest, "Monitor"]]:
+    def _machine(
+        self, folder: Path, look: Callable[[], None], incoming: int | None
+    ) -> Iterator[tuple[Guest, "Monitor"]]:
+        """`incoming` is a snapshot, open for reading; it is closed."""
+        board = BOARDS[self.architecture]
+        image = initramfs.write(self._initramfs, folder)
         ours, its = socket_pair()
         monitor, its_monitor = socket_pair()
         keep = [its, its_monitor]
-        board = BOARDS[self.architecture]
-        image = folder / "initramfs"
-        image.write_bytes(self._initramfs)
         command = [
             board.program, *board.options, "-accel", accelerator(board.program), "-smp", "1", "-m", str(MEMORY),
             "-nodefaults", "-no-reboot", "-nographic", "-kernel", str(self.kernel), "-initrd", str(image),
@@ -92,17 +112,17 @@ class Qemu:
             "-device", "virtserialport,chardev=channel,name=portshare",
             "-chardev", f"socket,id=monitor,fd={its_monitor}", "-mon", "chardev=monitor,mode=control",
         ]  # fmt: skip
-        if snapshot:
-            keep.append(os.open(snapshot, os.O_RDONLY))
-            command += ["-incoming", f"fd:{keep[-1]}"]
-        with started(command, keep=keep, channel=(ours, ours)) as guest, Monitor(monitor) as qmp:
+        if incoming is not None:
+            keep.append(incoming)
+            command += ["-incoming", f"fd:{incoming}"]
+        with Monitor(monitor) as qmp, started(command, keep=keep, channel=(ours, ours), look=look) as guest:
             yield guest, qmp
 
     @functools.cached_property
     def _initramfs(self) -> bytes:
         return initramfs.archive(self.init.read_bytes(), self.modules)
 
-    def _snapshot(self) -> Path | None:
+    def _snapshot(self) -> "Snapshot | None":
         """A snapshot is tied to the QEMU that made it, to the machine, the kernel and the first file system."""
         if self.snapshots is None:
             return None
@@ -111,11 +131,54 @@ class Qemu:
         digest = hashlib.sha256("\n".join(parts).encode())
         digest.update(self.kernel.read_bytes())
         digest.update(self._initramfs)
-        return self.snapshots / f"{self.name}-{digest.hexdigest()[:16]}"
+        return Snapshot(self.snapshots / self.name, digest.hexdigest()[:16])
 
 
 class SnapshotBad(Exception):
-    """A snapshot that QEMU does not take."""
+    """A snapshot that QEMU does not take, or that could not be made; the text says why."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file `folder`/DIGEST-CHECKSUM, the only one of the folder. A damaged one would run, and answer anything."""
+
+    folder: Path
+    digest: str
+
+    def open(self) -> int | None:
+        """A descriptor at the start of the whole snapshot; None when there is none."""
+        for path in self.folder.glob(f"{self.digest}-*"):
+            with contextlib.suppress(OSError):  # another run makes a new one
+                with path.open("rb") as file:
+                    if path.name == self._name(file):
+                        file.seek(0)
+                        return os.dup(file.fileno())
+                path.unlink()
+        return None
+
+    def discard(self) -> None:
+        for path in self.folder.glob("*"):
+            path.unlink(missing_ok=True)
+
+    def save(self, monitor: "Monitor") -> None:
+        """Another run sees the whole snapshot or none. The guest goes on after it. SnapshotBad when none can be made."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.folder.parent, prefix=f".{self.folder.name}-") as file:
+                monitor.save(file.fileno())
+                file.seek(0)
+                final = self.folder / self._name(file)
+                self.discard()
+                with contextlib.suppress(FileExistsError):  # of another run
+                    os.link(file.name, final)
+        except OSError as error:
+            raise SnapshotBad(f"{error.strerror}: {error.filename or self.folder}") from None
+
+    def _name(self, file: BinaryIO) -> str:
+        checksum = 0
+        while piece := file.read(1 << 20):
+            checksum = zlib.crc32(piece, checksum)
+        return f"{self.digest}-{checksum:08x}"
 
 
 class Monitor:
@@ -133,57 +196,51 @@ class Monitor:
         self._lines.close()
         self._socket.close()
 
-    def restored(self, snapshot: Path) -> None:
+    def restored(self) -> None:
+        """Returns when the guest goes on as it was. SnapshotBad when it cannot."""
         try:
             self._begin()
-            self._until("paused")
+            self._until("query-status", "paused")
             self._ask("cont")
         except GuestLost as error:
-            raise SnapshotBad(f"{snapshot}: {error}") from None
+            raise SnapshotBad(str(error)) from None
 
-    def save(self, snapshot: Path) -> None:
-        """Another run sees the whole snapshot or none. The guest goes on after it. OSError when it cannot be written."""
-        snapshot.parent.mkdir(parents=True, exist_ok=True)
-        partial = snapshot.with_name(f".{snapshot.name}-{os.getpid()}")
+    def save(self, file: int) -> None:
+        """Writes the guest to this descriptor and lets it go on. SnapshotBad when not all of it could be written."""
+        self._begin()
+        self._ask("stop")
+        self._ask("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        self._ask("getfd", {"fdname": "file"}, file)
+        self._ask("migrate", {"uri": "fd:file"})
         try:
-            with partial.open("wb") as file:
-                self._begin()
-                self._ask("stop")
-                self._ask("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-                socket.send_fds(self._socket, [json.dumps(_order("getfd", {"fdname": "file"})).encode()], [file.fileno()])
-                self._answer()
-                self._ask("migrate", {"uri": "fd:file"})
-                self._until("postmigrate")
-                self._ask("cont")
-            for old in snapshot.parent.glob(f"{snapshot.name.rpartition('-')[0]}-*"):
-                old.unlink(missing_ok=True)
-            partial.replace(snapshot)
+            self._until("query-migrate", "completed")
         finally:
-            partial.unlink(missing_ok=True)
+            self._ask("cont")
 
     def _begin(self) -> None:
         self._line()  # the greeting
         self._ask("qmp_capabilities")
 
-    def _until(self, wanted: str) -> None:
+    def _until(self, query: str, wanted: str) -> None:
         give_up = time.monotonic() + SNAPSHOT_LIMIT
-        while (status := self._ask("query-status")["status"]) != wanted:
-            if time.monotonic() > give_up or status in ("internal-error", "io-error", "shutdown"):
-                raise GuestLost(f"stayed {status}, wanted {wanted}")
+        while (status := self._ask(query).get("status")) != wanted:
+            if time.monotonic() > give_up or status in ("failed", "internal-error", "io-error", "shutdown"):
+                raise SnapshotBad(f"{query} tells {status}, not {wanted}")
             time.sleep(0.005)
 
-    def _ask(self, command: str, arguments: dict[str, object] | None = None) -> dict[str, object]:
+    def _ask(self, command: str, arguments: dict[str, object] | None = None, file: int | None = None) -> dict[str, object]:
         try:
-            self._socket.sendall(json.dumps(_order(command, arguments)).encode())
+            order = json.dumps(_order(command, arguments)).encode()
+            socket.send_fds(self._socket, [order], [] if file is None else [file])
         except OSError as error:
-            raise GuestLost(f"its QEMU ended ({error.strerror})") from None
+            raise GuestLost(f"ended ({error.strerror})", ended=True) from None
         return self._answer()
 
     def _answer(self) -> dict[str, object]:
         while True:
             said = self._line()
             if "error" in said:
-                raise GuestLost(f"its QEMU refused: {said['error']['desc']}")
+                raise GuestLost(f"has a QEMU that refused: {said['error']['desc']}")
             if "return" in said:
                 return said["return"]
 
@@ -191,9 +248,9 @@ class Monitor:
         try:
             line = self._lines.readline()
         except OSError as error:
-            raise GuestLost(f"its QEMU does not answer ({error.strerror or error})") from None
-        if not line:
-            raise GuestLost("its QEMU ended")
+            raise GuestLost(f"has a QEMU that does not answer ({error.strerror or error})") from None
+        if not line.endswith("\n"):
+            raise GuestLost("ended", ended=True)
         return json.loads(line)
 
 

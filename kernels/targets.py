@@ -64,7 +64,9 @@ def _meant(word: str) -> list[Target]:
     return [HERE, *kernels] if word == "all" else kernels
 
 
-def machine(target: Target, image: Image, init: Path, needed: Sequence[str]) -> Machine:
+def machine(
+    target: Target, image: Image, init: Path, needed: Sequence[str], say: Callable[[str], None]
+) -> Machine:
     """What plays this image; `needed` are the modules that cases need, of which an image may have some."""
     wanted = (file for name in needed for file in (image.modules or {}).get(name, ()))
     modules = tuple(dict.fromkeys((*image.channel_modules, *wanted)))
@@ -72,7 +74,7 @@ def machine(target: Target, image: Image, init: Path, needed: Sequence[str]) -> 
         return UserModeLinux(image.kernel, init, modules)
     if image.kind == "gvisor":
         return Gvisor(image.kernel, init)
-    return Qemu(image.architecture, image.kernel, init, modules, cache.folder() / "snapshots", target.name)
+    return Qemu(image.architecture, image.kernel, init, modules, cache.folder() / "snapshots", target.name, say)
 
 
 def image(target: Target, folder: Path, say: Callable[[str], None]) -> Image:

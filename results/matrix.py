@@ -22,12 +22,13 @@ def text(runs: Sequence[Run]) -> str:
         return f"{name:{first}}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths))
 
     legend = [f"{column:>4} {run.target.name}: {run.target.release} {run.target.machine}" for column, run in zip(columns, runs)]
-    what = "number of cases that did not pass: F failed, E could not be asked, k known deviation, s skipped; . all passed"
+    what = "number of cases that did not pass: F failed, E could not be asked, k known deviation, s skipped, ? the run ended before; . all passed"
     return "\n".join([*legend, "", line("topic", columns), *(line(topic, row) for topic, row in zip(topics, cells)),
                       line("all", totals), what]) + "\n"
 
 
 def _cell(run: Run, topic: str | None) -> str:
-    cases = [case for case in run.cases if topic in (None, case.topic)]
+    cases = [case for case in run.answered() if topic in (None, case.topic)]
     counts = [(letter, sum(case.status in statuses for case in cases)) for letter, statuses in _LETTERS]
+    counts.append(("?", sum(topic in (None, case.topic) for case in run.cases) - len(cases)))
     return "".join(f"{count}{letter}" for letter, count in counts if count) or ("." if cases else "")

@@ -1,0 +1,291 @@
+"""Guests that fail in every way: kernels that do not come up, and guests that are lost while cases run.
+
+Real guests in QEMU, of a kernel that the cache has, some with bytes of it overwritten; the case program is made here.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+from driver import guest, processes
+from driver.build import GuestPrograms
+from driver.console import Console
+from driver.execute import Job
+from driver.plan import Attempt
+from driver.processes import Interrupts
+from driver.progress import Progress
+from driver.stop import Exit, Stop
+from kernels import cache, catalogue, qemu
+from kernels.guest import Guest
+from kernels.qemu import Qemu
+from results.claims import Case
+from results.run import ProcessEnd
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+INIT = Path(os.environ.get("PORTSHARE_BUILD", ROOT / "build")) / "guest_init"
+# Says of each test of its filter that it began, does what its name says, and says that it passed.
+PROGRAM = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int count, char** words) {
+  static char text[4096];
+  if (count > 1 && strcmp(words[1], "--facts") == 0) return puts("{\"schema\": 1}") < 0;
+  FILE* file = fopen("/gtest_flags", "r");
+  text[fread(text, 1, sizeof text - 1, file)] = 0;
+  char* test = strchr(text, '=') + 1;
+  *strchr(test, '\n') = 0;
+  for (test = strtok(test, ":"); test != NULL; test = strtok(NULL, ":")) {
+    dprintf(3, "{\"v\":1,\"event\":\"start\",\"case\":\"%s\",\"attempt\":1}\n", test);
+    if (strcmp(test, "panics") == 0) write(open("/proc/sysrq-trigger", O_WRONLY), "c", 1);
+    if (strcmp(test, "waits") == 0) pause();
+    dprintf(3, "{\"v\":1,\"event\":\"end\",\"case\":\"%s\",\"attempt\":1,\"status\":\"pass\"}\n", test);
+    if (strcmp(test, "panics_late") == 0) write(open("/proc/sysrq-trigger", O_WRONLY), "c", 1);
+  }
+}
+"""
+
+
+def missing() -> str:
+    """Why no guest can be had here; "" where one can."""
+    if not shutil.which("qemu-system-x86_64") or catalogue.here() != "amd64":
+        return "qemu-system-x86_64 is not here: ./run_all.sh --install-deps --kernel lts"
+    if not INIT.exists():
+        return f"{INIT.name} is not built: ./run_all.sh --self-test builds it"
+    if not kernels():
+        return "no kernel is in the cache: ./run_all.sh kernels fetch deb-6.12.43"
+    return ""
+
+
+def kernels() -> list[catalogue.Kernel]:
+    """Those in the cache that QEMU plays here, those first whose channel needs no modules."""
+    found = [k for k in catalogue.load() if (k.kind, k.architecture) == ("qemu", "amd64") and cache.cached(k)]
+    return sorted(found, key=lambda kernel: len(cache.image(kernel).channel_modules))
+
+
+@unittest.skipIf(missing(), missing())
+class Guests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="portshare-test-")))
+        image = cache.image(kernels()[0])
+        cls.machine = Qemu("amd64", image.kernel, INIT, image.channel_modules, cls.folder / "snapshots", "test", print)
+        source, cls.program = cls.folder / "program.c", cls.folder / "program"
+        source.write_text(PROGRAM)
+        subprocess.run(["cc", "-static", "-w", "-o", cls.program, source], check=True)
+
+    def setUp(self) -> None:
+        self.said: list[str] = []
+        self.machine = dataclasses.replace(self.machine, say=self.said.append)
+        self.interrupts = Interrupts()
+        self.place = Path(self.enterContext(tempfile.TemporaryDirectory(dir=self.folder)))
+        self.addCleanup(self.nothing_runs_on)
+
+    def nothing_runs_on(self) -> None:
+        self.assertEqual(processes._children(), [])
+
+    def session(self, machine: Qemu | None = None) -> guest.Session:
+        programs = GuestPrograms(self.program, self.program, INIT)
+        return guest.Session(machine or self.machine, programs, self.place, self.interrupts)
+
+    def facts(self, machine: Qemu | None = None) -> bytes:
+        with self.session(machine) as session:
+            return guest.facts(session)
+
+
+class Lost(Guests):
+    """Guests that are lost in the middle of a run."""
+
+    def ask(self, names: str, meanwhile: Callable[[guest.Session, Progress], None] = lambda *_: None,
+            deadline: int = 10) -> tuple[dict[str, str], dict[str, ProcessEnd]]:
+        """The status that each case came to, and the ends of processes that were told."""
+        events, log = self.place / "events", self.place / "log"
+        cases = [Case(name, name, "topic", "x.cc", 1, (), (), (), ()) for name in names.split()]
+        console = Console("never")
+        console.line = lambda text: self.said.append(text)  # type: ignore[method-assign]
+        progress = Progress(console, events, log, len(cases), verbose=True)
+        job = Job((), [Attempt(case, 1) for case in cases], 1, deadline, None, self.place, events, log)
+        with self.session() as session:
+            look, progress.look = progress.look, lambda: (look(), meanwhile(session, progress))  # type: ignore[method-assign]
+            exits = guest.cases(session, job, progress, self.interrupts)
+        return ({key[0]: status for key, status in progress.status.items()}, {key[0]: end for key, end in exits.items()})
+
+    def test_a_panic_takes_the_case_in_flight(self) -> None:
+        statuses, exits = self.ask("first panics last")
+        self.assertEqual(statuses, {"first": "pass", "panics": "crashed", "last": "pass"})
+        self.assertIn("sysrq triggered crash", exits["panics"].output)
+        self.assertTrue(any("Kernel panic - not syncing: sysrq triggered crash" in line for line in self.said), self.said)
+
+    def test_a_panic_after_the_answer_takes_the_case_too(self) -> None:
+        statuses, exits = self.ask("first panics_late last")
+        self.assertEqual(statuses, {"first": "pass", "panics_late": "crashed", "last": "pass"})
+        self.assertEqual([*exits], ["panics_late"])
+
+    def test_ended_from_outside(self) -> None:
+        def end(session: guest.Session, progress: Progress) -> None:
+            if progress.begun_last[0] == "waits" and ("waits", 1) not in progress.status and session._guest:
+                session._guest.process.kill()
+
+        statuses, exits = self.ask("first waits last", end)
+        self.assertEqual(statuses, {"first": "pass", "waits": "crashed", "last": "pass"})
+        self.assertEqual(exits["waits"].how, "guest was ended from outside (signal 9)")
+
+    def test_silence(self) -> None:
+        with mock.patch.object(guest, "SLACK", 0.5), mock.patch.object(guest.ctest, "BACKSTOP", 0):
+            statuses, exits = self.ask("first waits last", deadline=1)
+        self.assertEqual(statuses, {"first": "pass", "waits": "crashed", "last": "pass"})
+        self.assertRegex(exits["waits"].how, "guest said nothing for ")
+
+    def test_lost_again_and_again_before_a_case(self) -> None:
+        begun = []
+
+        @dataclasses.dataclass(frozen=True)
+        class Dying:
+            machine: Qemu
+
+            @contextlib.contextmanager
+            def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
+                with self.machine.start(folder, look) as started:
+                    begun.append(started.process.pid)
+                    started.process.kill()
+                    yield started
+
+        self.machine = Dying(self.machine)
+        with self.assertRaisesRegex(Stop, r"the guest was ended from outside \(signal 9\)"):
+            self.ask("first last")
+        self.assertEqual(len(begun), guest.IDLE_LOSSES)
+
+    def test_interrupted(self) -> None:
+        def interrupt(session: guest.Session, progress: Progress) -> None:
+            self.interrupts.seen = progress.begun_last[0] == "waits"
+
+        begun = time.monotonic()
+        statuses, exits = self.ask("first waits last", interrupt)
+        self.assertEqual((statuses, exits), ({"first": "pass"}, {}))
+        self.assertLess(time.monotonic() - begun, qemu.BOARDS["amd64"].boot)
+
+
+class Snapshots(Guests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.snapshots = self.place / "snapshots"
+        self.machine = dataclasses.replace(self.machine, snapshots=self.snapshots)
+
+    def kept(self) -> list[Path]:
+        return [path for path in self.snapshots.rglob("*") if path.is_file()]
+
+    def test_a_damaged_one_is_made_anew(self) -> None:
+        self.facts()
+        for damage in (self.cut, self.flip, self.replace):
+            [path] = self.kept()
+            damage(path)
+            damaged = self.kept()[0].read_bytes()
+            with self.subTest(damage.__name__):
+                self.facts()
+                [path] = self.kept()
+                self.assertNotEqual(path.read_bytes(), damaged)
+        self.assertRegex("\n".join(self.said), r"\Atest: its snapshot was no good \(.*\): booted afresh\Z")
+
+    def cut(self, path: Path) -> None:
+        os.truncate(path, path.stat().st_size // 2)
+
+    def flip(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(b"flipped")
+
+    def replace(self, path: Path) -> None:
+        """Whole by its name, and yet nothing that QEMU takes."""
+        content = b"QEVM" + bytes(1000)
+        path.unlink()
+        path.with_name(f"{path.name.partition('-')[0]}-{zlib.crc32(content):08x}").write_bytes(content)
+
+    def test_one_that_cannot_be_kept_is_done_without(self) -> None:
+        self.snapshots.write_text("in the way")
+        self.assertIn(b"schema", self.facts())
+        self.assertRegex(self.said[0], "test: no snapshot could be kept .*: the next run boots again")
+
+
+class Kernels(Guests):
+    """Kernels that do not come up: copies with some bytes overwritten."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        board = dataclasses.replace(qemu.BOARDS["amd64"], boot=3.0)
+        self.enterContext(mock.patch.dict(qemu.BOARDS, amd64=board))
+
+    def told(self, content: bytes) -> str:
+        file = self.place / "vmlinux"
+        file.write_bytes(content)
+        with self.assertRaises(Stop) as stop:
+            self.facts(dataclasses.replace(self.machine, kernel=file))
+        self.assertEqual(stop.exception.code, Exit.CANNOT_RUN)
+        self.assertNotIn("\n", str(stop.exception))
+        return str(stop.exception)
+
+    def with_entry(self, code: bytes) -> bytes:
+        """The kernel with this 32-bit code where PVH enters it."""
+        content = bytearray(self.machine.kernel.read_bytes())
+        start, size, count = *struct.unpack_from("<Q", content, 32), *struct.unpack_from("<HH", content, 54)
+        segments = [struct.unpack_from("<IIQQQQ", content, start + size * index) for index in range(count)]
+        note = re.search(rb"\x04\0\0\0[\x04\x08]\0\0\0\x12\0\0\0Xen\0(....)", content, re.S)
+        address = struct.unpack("<I", note[1])[0]
+        offset = next(s[2] + address - s[4] for s in segments if s[0] == 1 and s[4] <= address < s[4] + s[5])
+        content[offset : offset + len(code)] = code
+        return bytes(content)
+
+    def test_one_that_hangs(self) -> None:
+        self.assertIn("the guest did not come up within 3 s", self.told(self.with_entry(b"\xeb\xfe")))
+
+    def test_one_that_prints_for_ever(self) -> None:
+        # mov dx, 0x3f8; mov al, 'x'; again: out dx, al; jmp again
+        with mock.patch("kernels.guest.CONSOLE_LIMIT", 1 << 16):
+            told = self.told(self.with_entry(b"\x66\xba\xf8\x03\xb0x\xee\xeb\xfd"))
+        self.assertRegex(told, "the guest prints without end while it boots; its console: x+$")
+
+    def test_one_that_panics(self) -> None:
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], boot=20.0)
+        told = self.told(self.machine.kernel.read_bytes().replace(b"/init\0", b"/exit\0"))
+        self.assertRegex(told, r"the guest ended; its console: Kernel panic - not syncing: ")
+
+    def test_one_that_is_cut_short(self) -> None:
+        content = self.machine.kernel.read_bytes()
+        self.assertRegex(self.told(content[: len(content) // 2]), "the guest ended; its console: qemu-system-x86_64: ")
+
+    def test_interrupted_while_it_hangs(self) -> None:
+        threading.Timer(0.5, setattr, (self.interrupts, "seen", True)).start()
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], boot=60.0)
+        file = self.place / "vmlinux"
+        file.write_bytes(self.with_entry(b"\xeb\xfe"))
+        begun = time.monotonic()
+        with self.assertRaises(Stop) as stop:
+            self.facts(dataclasses.replace(self.machine, kernel=file))
+        self.assertEqual(stop.exception.code, Exit.INTERRUPTED)
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_no_room_to_start(self) -> None:
+        self.place = self.place / "none"
+        with self.assertRaisesRegex(Stop, r"cannot be started \(No such file or directory: .*; TMPDIR names another"):
+            self.facts()
+
+    def test_no_program_that_plays_it(self) -> None:
+        qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], program="/no/qemu")
+        with self.assertRaisesRegex(Stop, r"cannot be started \(No such file or directory: /no/qemu\)"):
+            self.facts(dataclasses.replace(self.machine, snapshots=None))
+
+
+if __name__ == "__main__":
+    unittest.main()
