@@ -23,7 +23,8 @@ LOG = Style(color=False, width=80)
 PASS, OK, INUSE = Answer("pass"), Answer("fail", ("ok",)), Answer("fail", ("EADDRINUSE",))
 SHARES = "connect.shares"
 GVISOR = Deviation("gvisor_no_owner_check", "No owner is asked.", ("owners.*",), "target", "it", target="gvisor*")
-LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it", epoch="asks_every_holder", sweep=True)
+LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it",
+                    epoch="asks_every_holder", sweep=True)
 
 
 def side(name: str = "a", /, **more: Any) -> Answers:
@@ -263,7 +264,7 @@ class Entries(unittest.TestCase):
         return next(case.status for case in run.cases if case.id == self.DEVICE)
 
     def test_of_a_target(self) -> None:
-        entry = dataclasses.replace(sample.ENTRIES[0], epoch="", target="gvisor*")
+        entry = dataclasses.replace(sample.ENTRIES[0], epoch="", target="gvisor*", sweep=False)
         self.assertEqual(self.status(entry), "fail")
         self.assertEqual(self.status(entry, target=dataclasses.replace(sample.TARGET, name="gvisor-2024")), "known")
 
@@ -283,8 +284,8 @@ class Entries(unittest.TestCase):
 
     def test_what_they_contradict(self) -> None:
         there = dataclasses.replace(sample.TARGET, name="gvisor")
-        of_target = dataclasses.replace(sample.ENTRIES[0], epoch="", target="gvisor*")
-        present = dataclasses.replace(sample.ENTRIES[0], epoch="!old_fault")
+        of_target = dataclasses.replace(sample.ENTRIES[0], epoch="", target="gvisor*", sweep=False)
+        present = dataclasses.replace(sample.ENTRIES[0], epoch="!old_fault", sweep=False)
         other = sample.ENTRIES[1]
         counts = {other.cause: 1}
         lost = {"cases": ("no.such",)}
