@@ -11,12 +11,15 @@
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <chrono>
 #include <memory>
 
 #include "netns/cannot_ask.h"
+#include "netns/descriptor.h"
 #include "netns/sysctl.h"
 
 namespace portshare {
@@ -100,12 +103,16 @@ Address AddressOf(nl_sock* netlink, const std::string& device, const std::string
 
 }  // namespace
 
+// By ioctl(2), which is everywhere and quick: a link is brought up for each case.  netdevice(7)
 void LinkUp(const std::string& name) {
-  const NetlinkSocket netlink = Rtnetlink();
-  const Link link = Find(netlink.get(), name);
-  const Link change(rtnl_link_alloc());
-  rtnl_link_set_flags(change.get(), IFF_UP);
-  Check(rtnl_link_change(netlink.get(), link.get(), change.get(), 0), "set link " + name + " up");
+  const Descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!any.open()) throw CannotAsk("socket", errno);
+  ifreq link{};
+  name.copy(link.ifr_name, sizeof link.ifr_name - 1);
+  if (ioctl(any.number(), SIOCGIFFLAGS, &link) != 0) throw CannotAsk("flags of link " + name, errno);
+  if ((link.ifr_flags & IFF_UP) != 0) return;
+  link.ifr_flags = static_cast<int16_t>(link.ifr_flags | IFF_UP);
+  if (ioctl(any.number(), SIOCSIFFLAGS, &link) != 0) throw CannotAsk("set link " + name + " up", errno);
 }
 
 void AddVethPair(const std::string& name, const std::string& peer) {
