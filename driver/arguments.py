@@ -61,6 +61,7 @@ class Options:
     ktap: Path | None = None
     self_test: bool = False
     json: bool = False
+    format: str = "text"
     deep: bool = False
     output: Path | None = None
     check: bool = False
@@ -182,6 +183,8 @@ def _report(parser: _Parser) -> None:
     parser.description = "Prints a stored run again."
     parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
                         help="its id, its folder or its run.json (the latest)")
+    parser.add_argument("--format", choices=("text", "markdown", "annotations"),
+                        help="text; for CI: a summary with what changed since the baseline, or GitHub's ::error lines")
 
 
 _RUN = "the id of a run, its folder, its run.json, or a target's name for the last run on it"
@@ -282,6 +285,7 @@ def _kernels(parser: _Parser) -> None:
     parser.description = "The kernels that can be asked beside this one."
     parser.epilog = KERNELS
     parser.add_argument("words", nargs="*", metavar="WORD", help="what to do, and with which kernels")
+    parser.add_argument("--json", action="store_true", help="list: the names as a JSON array in one line")
 
 
 def _whole(lowest: int) -> Callable[[str], int]:

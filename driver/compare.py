@@ -34,7 +34,7 @@ def bless(options: Options, console: Console) -> int:
         raise Stop(f"run {run.id} is no baseline: {odd[0]}{f' and {len(odd) - 1} more' if odd[1:] else ''} "
                    "did not come to an answer; run the suite again")
     path = baseline.path_of(run.target.name)
-    found = _against(run, claims)
+    found = against_baseline(run, claims)
     path.parent.mkdir(exist_ok=True)
     path.write_text(baseline.text(agreed), encoding="utf-8")
     if found and not found.empty:
@@ -47,7 +47,7 @@ def bless(options: Options, console: Console) -> int:
 def beside_baseline(run: Run, claims: Listing, console: Console) -> tuple[str, int]:
     """What to say of a run and the agreed one of its target, and the exit code that this adds: 0 or 1."""
     try:
-        found = _against(run, claims)
+        found = against_baseline(run, claims)
     except Stop as stop:
         return f"{stop}\n", stop.code
     if found is None:
@@ -56,7 +56,7 @@ def beside_baseline(run: Run, claims: Listing, console: Console) -> tuple[str, i
     return differences.beside_baseline(found, style(console)), _code(found)
 
 
-def _against(run: Run, claims: Listing) -> Comparison | None:
+def against_baseline(run: Run, claims: Listing) -> Comparison | None:
     """None where the target has no baseline.  Stop (2) where it cannot be read."""
     path = baseline.path_of(run.target.name)
     try:

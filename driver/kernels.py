@@ -1,5 +1,6 @@
 """The command about the kernels themselves: which there are, which are here, and bringing those that are not."""
 
+import json
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,11 @@ from kernels.catalogue import Kernel, NoKernel
 def kernels(options: Options, console: Console) -> int:
     """list: 0.  fetch: 2 when one cannot be had; the others come all the same.  check: 1 when one is not as it was."""
     doing, *words = options.words or ["list"]
+    if options.json:
+        if doing != "list":
+            raise Stop("--json is for kernels list")
+        console.line(json.dumps([kernel.name for kernel in selected(words or ["*"])]))
+        return Exit.EXPECTED
     what = {"list": _list, "fetch": _fetch, "check": _check}[doing]
     if options.install_deps or doing == "fetch":
         packages.demand(console, ["kernels"], options.install_deps)

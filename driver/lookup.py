@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from driver import build, program, run_folder
+from driver import build, compare, program, run_folder
 from driver.arguments import ROOT, Options
 from driver.console import Console
 from driver.show import show, style
 from driver.stop import Exit, Stop
 from results import claims as tables
-from results import store
+from results import store, summary
 from results.decode import Malformed
 from results.run import Run
 from results.verdict import judge
@@ -47,7 +47,13 @@ def report(options: Options, console: Console) -> int:
     except store.UnreadableRun as error:
         raise Stop(str(error)) from None
     folder = path if path.is_dir() else path.parent
-    show(run, run_folder.claims(folder), folder, console)
+    claims = run_folder.claims(folder)
+    if options.format == "text":
+        show(run, claims, folder, console)
+    elif options.format == "markdown":
+        console.line(summary.markdown(run, compare.against_baseline(run, claims)).rstrip())
+    elif lines := summary.annotations(run, claims):
+        console.line(lines)
     return Exit.INTERRUPTED if run.interrupted else judge(run).exit_code
 
 

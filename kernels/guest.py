@@ -13,6 +13,8 @@ from pathlib import Path
 from kernels.channel import Channel, GuestLost, Ready
 
 CONSOLE_LIMIT = 1 << 20  # bytes that a kernel may print until it is ready; a quiet one prints some hundred
+# A machine ends with the driver also where that is killed and can end nothing itself; setpriv(1) is in util-linux.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
 
 
@@ -55,7 +57,7 @@ def started(
     process = None
     try:
         process = subprocess.Popen(
-            [str(word) for word in command], stdin=popen.pop("stdin", subprocess.DEVNULL),
+            [*WITH_US, *(str(word) for word in command)], stdin=popen.pop("stdin", subprocess.DEVNULL),
             stdout=popen.pop("stdout", its_console), stderr=its_console, pass_fds=keep, start_new_session=True, **popen,
         )  # fmt: skip
         os.close(its_console)
