@@ -81,7 +81,9 @@ bool Answers() {
     signal(SIGSEGV, SIG_DFL);
     try {
       const LowMemory memory;
-      _exit(memory.Ask(kSocket, {AF_INET, SOCK_STREAM, 0}));
+      if (const int refused = memory.Ask(kSocket, {AF_INET, SOCK_STREAM, 0})) _exit(refused);
+      // Where the number is taken for another call's, as User-Mode Linux does, nothing is ever wrong.
+      _exit(memory.Ask(kListen, {~0U, 1}) == EBADF ? 0 : ENOSYS);
     } catch (const CannotAsk& shortage) {
       _exit(shortage.error());
     }

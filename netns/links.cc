@@ -62,6 +62,9 @@ void Check(int error, const std::string& action) {
 NetlinkSocket Rtnetlink() {
   NetlinkSocket netlink(nl_socket_alloc());
   Check(nl_connect(netlink.get(), NETLINK_ROUTE), "open rtnetlink");
+  // A kernel of another make may never acknowledge what it does not know.
+  const timeval limit{3, 0};
+  setsockopt(nl_socket_get_fd(netlink.get()), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return netlink;
 }
 

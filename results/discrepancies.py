@@ -51,7 +51,11 @@ def discrepancies(run: Run) -> list[Discrepancy]:
     swept = whole and sweep and run.sweep_parts == 1 and all(case.status in ("pass", "known") for case in sweep)
     counts = seen(run)
     found: list[Discrepancy] = []
+    # A target with entries of its own is no Linux: what Linux's epochs make of its answers is excused, not demanded.
+    foreign = any(entry.target and entry.expected(run.target.name, run.epochs) for entry in run.known_deviations)
     for entry in run.known_deviations:
+        if foreign and entry.epoch:
+            continue
         if entry.expected(run.target.name, run.epochs):
             found += _passed(entry, run)
             found += _unmatched(entry, run) if whole else ()

@@ -14,6 +14,7 @@ from results.decode import Malformed, decode
 
 FILE = Path(__file__).parent / "known_deviations.toml"
 CAUSE = re.compile(r"[a-z0-9_]+")
+NONE = "none"  # for an answer: the case could not be asked, or not to its end
 _EPOCH = re.compile(r"!?[a-z0-9_]+")
 
 
@@ -24,7 +25,7 @@ class Deviation:
     `cases` are globs of the cases that fail because of it, `blame` is who would have to change, `reference` where it
     is found or how it was reported. It is of one `epoch`, the behaviour whose absence is the cause, or whose presence
     where a "!" goes before its name, or of one `target`, a glob of targets' names; the other of the two is "".
-    `answer` is the one wrong answer that is expected, as got() has it, "" for any. `sweep`: the sweep counts the cause.
+    `answer` is the one wrong answer that is expected, as got() has it, "" for any; NONE: the case cannot be asked. `sweep`: the sweep counts the cause.
     """
     cause: str
     says: str
@@ -66,7 +67,7 @@ def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool]
     None for `answers` where they are not known yet.
     """
     return next((entry for entry in entries if entry.covers(case_id) and entry.excused(target, epochs)
-                 and (not entry.answer or answers is None or set(answers) == {entry.answer})), None)
+                 and (answers is None or set(answers) == {entry.answer} or not (entry.answer or NONE in answers))), None)
 
 
 @dataclass(frozen=True)

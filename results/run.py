@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from results.decode import versioned
 from results.got import got
-from results.known import Deviation, excuse
+from results.known import NONE, Deviation, excuse
 
 SCHEMA = 3
 
@@ -273,7 +273,10 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
     # No deviation excuses what befell the process after its case had failed.
     fell = any(attempt.how not in (*_ENDED_WELL, "Failed") for attempt in attempts)
     answers = {got(failure.message for failure in told) for told in failures}
-    if overall == "fail" and not fell and all(
+    if overall in ("error", "timeout"):
+        answers = {(NONE,)}
+    wrong = overall in ("error", "timeout") or (overall == "fail" and not fell)
+    if wrong and all(
             excuse(meta.known_deviations, meta.target.name, meta.epochs, planned.id, each) for each in answers or {()}):
         overall = "known"
     return CaseResult(
