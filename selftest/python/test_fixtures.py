@@ -80,6 +80,21 @@ class Fixtures(unittest.TestCase):
         ended = driver("fixture.passes", "fixture.fails", "fixture.skips", "--in-one-process", results=self.folder.name)
         self.assertEqual(ended.stdout.splitlines()[-1], "1 passed, 1 failed, 1 skipped")
 
+    def test_apart_each_end_is_told_and_the_next_case_begins(self) -> None:
+        stream = Path(self.folder.name) / "events.jsonl"
+        environment = os.environ | {"PORTSHARE_EVENTS": str(stream), "PORTSHARE_DEADLINE": "1"}
+        command = [PROGRAM, "--apart=2", "--gtest_filter=Fixture.*", "--gtest_brief=1"]
+        subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+        events = [json.loads(line) for line in stream.read_text(encoding="utf-8").splitlines()]
+        cases = [event["case"] for event in events if event["event"] == "start"]
+        self.assertEqual(len(cases), 12)
+        told = {event["case"].removeprefix("fixture."): event["how"] for event in events if event["event"] == "exit"}
+        self.assertEqual(told, {"crashes": "signal 11", "hangs_deaf": "Timeout"})
+        ended = {event["case"].removeprefix("fixture."): event["status"] for event in events if event["event"] == "end"}
+        self.assertEqual({case for case in cases if case.removeprefix("fixture.") not in ended},
+                         {"fixture.crashes", "fixture.hangs_deaf", "fixture.exits_early_as_if_all_were_well"})
+        self.assertEqual((ended["passes"], ended["fails"], ended["hangs_in_sight"]), ("pass", "fail", "timeout"))
+
     def test_a_seed_gives_the_order_of_one_process_again(self) -> None:
         orders = []
         for seed in (1, 1, 2, 3, 4):

@@ -1,6 +1,8 @@
 #include "harness/event_log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -29,6 +31,24 @@ TEST_F(EventLogTest, AppendsToTheFile) {
   setenv("PORTSHARE_EVENTS", file.c_str(), 1);
   EXPECT_EXIT(WriteAndExit(), testing::ExitedWithCode(0), "");
   EXPECT_EQ(ReadFile(file), "before\none\ntwo\n");
+}
+
+TEST_F(EventLogTest, WritesToAnOpenDescriptor) {
+  const std::string file = ScratchFile();
+  const Descriptor open_file(open(file.c_str(), O_WRONLY | O_CREAT, 0600));
+  setenv("PORTSHARE_EVENTS", "fd:4321", 1);
+  EXPECT_EXIT(
+      {
+        dup2(open_file.number(), 4321);
+        WriteAndExit();
+      },
+      testing::ExitedWithCode(0), "");
+  EXPECT_EQ(ReadFile(file), "one\ntwo\n");
+}
+
+TEST_F(EventLogTest, TellsADescriptorThatIsNotOpen) {
+  setenv("PORTSHARE_EVENTS", "fd:4322", 1);
+  EXPECT_EXIT(WriteAndExit(), testing::ExitedWithCode(EBADF), "");
 }
 
 TEST_F(EventLogTest, IsSilentWithoutAFile) {
