@@ -138,7 +138,9 @@ bool Kernel::WildcardHasTheSlotOfAnAddress() {
     scenario.sockets.push_back(udp(0, true, false));
     scenario.sockets.push_back(udp(loopback, true, true));
     scenario.sockets.push_back(udp(loopback, false, true));
-    for (uint16_t place = 0; place < scenario.sockets.size(); ++place) scenario.steps.push_back({.socket = place});
+    for (size_t place = 0; place < scenario.sockets.size(); ++place) {
+      scenario.steps.push_back({.socket = static_cast<uint16_t>(place)});
+    }
     std::vector<int> answers;
     Run(scenario, answers);
     if (answers.back() == 0) return true;

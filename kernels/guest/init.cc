@@ -105,11 +105,11 @@ std::string Parameter(const std::string& name) {
 
 // Its device appears some time after its driver.
 std::string VirtioPort() {
-  const std::string ports = "/sys/class/virtio-ports";
+  const std::string ports = "/sys/class/virtio-ports/", devices = "/dev/";
   for (int turn = 0; turn < 10'000; ++turn) {
     for (const std::string& port : Entries(ports)) {
-      std::string name = Read(ports + "/" + port + "/name");
-      if (name == "portshare\n" && access(("/dev/" + port).c_str(), F_OK) == 0) return "/dev/" + port;
+      std::string device = devices + port;
+      if (Read(ports + port + "/name") == "portshare\n" && access(device.c_str(), F_OK) == 0) return device;
     }
     usleep(1000);
   }
