@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "harness/behaviour.h"
 #include "harness/journal.h"
 #include "harness/listing.h"
 #include "harness/program.h"
@@ -143,7 +144,7 @@ TEST(Listing, TellsWhatIsKnownOfAnEpoch) {
 
 TEST(Listing, TellsWhichEpochsACaseFollows) {
   const auto listing = nlohmann::json::parse(ClaimsAsJson());
-  EXPECT_EQ(listing["epochs"].size(), model::kEpochs.size());
+  EXPECT_EQ(listing["epochs"].size(), model::kEpochs.size() + Behaviours().size());
   EXPECT_EQ(listing["epochs"][0]["name"], "reuseport");
   for (const auto& record : listing["cases"]) {
     const bool follows = record["test"] == "CaseUnit.FollowsAnEpoch";

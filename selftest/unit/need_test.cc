@@ -82,11 +82,11 @@ Spoil NoMoreProcesses() {
   return Calls({SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork)}, SCMP_ACT_ERRNO(EAGAIN));
 }
 
-// Sends of the third descriptor from here: the first two are those of the namespace, and of the link while it is made.
-Spoil SendsThatSetTheLinkUp(int error) {
+// Calls on the third descriptor from here: the first two are those of the namespace, and of the link while it is made.
+Spoil CallsThatSetTheLinkUp(int error) {
   return [error] {
     const auto third = static_cast<scmp_datum_t>(LowestFreeDescriptor() + 2);
-    Calls({SCMP_SYS(sendmsg)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
+    Calls({SCMP_SYS(ioctl)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
           {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, third)})();
   };
 }
@@ -136,10 +136,9 @@ TEST_F(NeedTest, OfASecondOwner) {
 
 TEST_F(NeedTest, OfALink) {
   NEEDS(needs::kVeth);
-  EXPECT_EQ(Probed(needs::kVeth, DescriptorsLeft(2)), "cannot ask: open rtnetlink: Unspecific failure");
-  EXPECT_EQ(Probed(needs::kVeth, SendsThatSetTheLinkUp(ENOBUFS)), "cannot ask: find link probe0: Out of memory");
-  EXPECT_EQ(Probed(needs::kVeth, SendsThatSetTheLinkUp(EOPNOTSUPP)),
-            "not met: find link probe0: Operation not supported");
+  EXPECT_EQ(Probed(needs::kVeth, DescriptorsLeft(2)), "cannot ask: socket: EMFILE");
+  EXPECT_EQ(Probed(needs::kVeth, CallsThatSetTheLinkUp(ENOBUFS)), "cannot ask: flags of link probe0: ENOBUFS");
+  EXPECT_EQ(Probed(needs::kVeth, CallsThatSetTheLinkUp(EOPNOTSUPP)), "not met: flags of link probe0: EOPNOTSUPP");
 }
 
 TEST_F(NeedTest, OfASocket) {
