@@ -36,10 +36,10 @@ TEST_F(EventLogTest, AppendsToTheFile) {
 TEST_F(EventLogTest, WritesToAnOpenDescriptor) {
   const std::string file = ScratchFile();
   const Descriptor open_file(open(file.c_str(), O_WRONLY | O_CREAT, 0600));
-  setenv("PORTSHARE_EVENTS", "fd:4321", 1);
+  setenv("PORTSHARE_EVENTS", "fd:321", 1);
   EXPECT_EXIT(
       {
-        dup2(open_file.number(), 4321);
+        dup2(open_file.number(), 321);
         WriteAndExit();
       },
       testing::ExitedWithCode(0), "");
@@ -47,7 +47,7 @@ TEST_F(EventLogTest, WritesToAnOpenDescriptor) {
 }
 
 TEST_F(EventLogTest, TellsADescriptorThatIsNotOpen) {
-  setenv("PORTSHARE_EVENTS", "fd:4322", 1);
+  setenv("PORTSHARE_EVENTS", "fd:322", 1);
   EXPECT_EXIT(WriteAndExit(), testing::ExitedWithCode(EBADF), "");
 }
 
