@@ -186,7 +186,7 @@ CLAIM({.id = "left.long_orphan_keeps_its_owner",
        .sources = {Kernel("__tcp_close()"), Kernel("inet_csk_bind_conflict()")}});
 
 CASE(LeftConnections, OrphanedForLongLetTheirOwnerPass, Witnesses("left.long_orphan_keeps_its_owner"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner), Follows("sockets_keep_their_maker"), Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
   // Without the option it clears what the port remembers of Alice's listener: the orphan itself is compared.
   const Socket beside = Tcp(Loopback4(2)).Bound(port());
@@ -197,7 +197,7 @@ CASE(LeftConnections, OrphanedForLongLetTheirOwnerPass, Witnesses("left.long_orp
 }
 
 CASE(LeftConnections, OrphanedForLongRefuseRoot, Witnesses("left.long_orphan_keeps_its_owner"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner), Follows("sockets_keep_their_maker"), Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
 
   EXPECT_THAT(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(port()), FailsWith(EADDRINUSE));

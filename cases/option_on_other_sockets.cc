@@ -35,7 +35,7 @@ const std::vector<Family> kOutsideInet = {
 };
 
 MATRIX(OptionOnOtherSockets, RefusesPortSharing, Family, kOutsideInet, Witnesses("reuseport.refused_outside_inet"),
-       Needs(needs::kReusePort)) {
+       Needs(needs::kReusePort), Follows("reuseport_is_of_inet_sockets")) {
   Socket socket = row.spec.Made();
 
   EXPECT_THAT(socket.Set(so::kReusePort, 1), FailsWith(EOPNOTSUPP));

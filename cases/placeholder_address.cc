@@ -61,7 +61,7 @@ CASE(PlaceholderAddress, UnboundTcpClientHoldsTheIpv4Wildcard,
 }
 
 CASE(PlaceholderAddress, BoundTcpClientLeaves127006Free, Witnesses("placeholder.tcp_client_leaves_127_0_0_6_free"),
-     Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
+     Needs(needs::kIpv6), Follows("tcp_files_by_address"), Labels("tcp", "ipv6")) {
   const Socket server = Tcp(Loopback6()).Bound(kServer).Listening();
   const Socket client = Tcp(Any6()).DualStack().Bound(port()).ConnectedTo(Loopback6(), kServer);
 
@@ -69,7 +69,7 @@ CASE(PlaceholderAddress, BoundTcpClientLeaves127006Free, Witnesses("placeholder.
 }
 
 CASE(PlaceholderAddress, UnboundTcpClientLeaves127006Free, Witnesses("placeholder.tcp_client_leaves_127_0_0_6_free"),
-     Needs(needs::kIpv6), Labels("tcp", "ipv6")) {
+     Needs(needs::kIpv6), Follows("tcp_files_by_address"), Labels("tcp", "ipv6")) {
   const Socket server = Tcp(Loopback6()).Bound(kServer).Listening();
   const Socket client = Tcp(Any6()).DualStack().Made().ConnectedTo(Loopback6(), kServer);
 

@@ -205,7 +205,8 @@ CLAIM({.id = "owner.mptcp_fchown_admits_nobody",
        .sources = {Kernel("sockfs_setattr()"), Kernel("inet_csk_bind_conflict()")}});
 
 CASE(SocketOwner, OfMptcpChangedAdmitsNobody, Witnesses("owner.mptcp_fchown_admits_nobody"),
-     Needs(needs::kReusePort, needs::kSecondOwner, needs::kMptcp), Labels("mptcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kMptcp), Follows("sockets_keep_their_maker"),
+     Labels("mptcp")) {
   const Socket holder = Tcp(Loopback4()).ReusePort().OwnedBy(Alice()).Bound(port()).Listening();
   Socket newcomer = Mptcp(Loopback4()).ReusePort().OwnedBy(Bob()).Made();
   EXPECT_THAT(newcomer.Bind(port()), FailsWith(EADDRINUSE));

@@ -206,7 +206,7 @@ CLAIM({.id = "udp.connected.specific_member_leaves_its_group",
        .sources = {Kernel("udp_lib_hash4(), reuseport_detach_sock()")}});
 
 CASE(UdpConnected, SpecificMemberThatDisconnectsGetsAll, Witnesses("udp.connected.specific_member_leaves_its_group"),
-     Needs(needs::kReusePort), Labels("udp")) {
+     Needs(needs::kReusePort), Follows("udp_files_by_connection"), Labels("udp")) {
   Socket member = Udp(Loopback4()).ReusePort().Bound(port());
   Socket stray = Udp(Loopback4()).ReusePort().Bound(port()).ConnectedTo(Loopback4(), kPeer);
 
@@ -217,7 +217,7 @@ CASE(UdpConnected, SpecificMemberThatDisconnectsGetsAll, Witnesses("udp.connecte
 }
 
 CASE(UdpConnected, FormerPeersReachTheStrayMember, Witnesses("udp.connected.specific_member_leaves_its_group"),
-     Needs(needs::kReusePort), Labels("udp")) {
+     Needs(needs::kReusePort), Follows("udp_files_by_connection"), Labels("udp")) {
   Socket member = Udp(Loopback4()).ReusePort().Bound(port());
   Socket stray = Udp(Loopback4()).ReusePort().Bound(port());
   const int peers = EnoughToReach(2);
@@ -280,7 +280,7 @@ CLAIM({.id = "udp.connected.outranks_device_and_processor_ipv6",
        .sources = {Man("socket(7), SO_INCOMING_CPU"), Kernel("compute_score(), udp6_lib_lookup4()")}});
 
 CASE(UdpConnected, OutranksDeviceAndProcessorOnIpv6, Witnesses("udp.connected.outranks_device_and_processor_ipv6"),
-     Needs(needs::kIpv6), Labels("udp", "ipv6")) {
+     Needs(needs::kIpv6), Follows("udp_files_by_connection"), Labels("udp", "ipv6")) {
   Socket connected = Udp(Loopback6()).ReuseAddr().Bound(port()).ConnectedTo(Loopback6(), kPeer);
   Socket near = Udp(Loopback6()).ReuseAddr().Device("lo").Set(so::kIncomingCpu, sched_getcpu()).Bound(port());
 
