@@ -50,7 +50,6 @@ class _Ended:
     target: Target
     run: Run | None
     code: int
-    line: str
     beside: str = ""
 
 
@@ -65,6 +64,8 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
             if not interrupts.seen:
                 ended.append(_one(question, target, console, interrupts))
         _side_by_side(question, [target for target in chosen if target.guest], ended, console, interrupts)
+    order = [target.name for target in chosen]
+    ended.sort(key=lambda one: order.index(one.target.name))
     runs = [one.run for one in ended if one.run]
     if runs:
         console.line("\n" + matrix.text(runs).rstrip())
@@ -74,7 +75,8 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
     if interrupts.seen:
         return Exit.INTERRUPTED
-    return max((one.code for one in ended), key=lambda code: _ORDER.index(Exit(code)), default=Exit.NOTHING_SELECTED)
+    unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(ended))
+    return max([*(one.code for one in ended), *unasked], key=lambda code: _ORDER.index(Exit(code)))
 
 
 def _side_by_side(
@@ -99,19 +101,19 @@ def _side_by_side(
 def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> _Ended:
     begun = time.monotonic()
     try:
-        recorded = record(question, target, RunFolder(question.options.results_dir, target.name), Quiet(console, target.name), interrupts)
+        folder = RunFolder(question.options.results_dir, target.name)
+        recorded = record(question, target, folder, Quiet(console, target.name), interrupts)
     except (Stop, OSError) as error:
         if not interrupts.seen:
             why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             console.error(f"{target.name}: {why}")
-        return _Ended(target, None, Exit.CANNOT_RUN, "")
+        return _Ended(target, None, Exit.CANNOT_RUN)
     if recorded.problem and not interrupts.seen:
         console.error(f"{target.name}: {recorded.problem}")
-    line = _line(recorded, time.monotonic() - begun)
-    console.line(line)
+    console.line(_line(recorded, time.monotonic() - begun))
     beside, differs = compare.beside_baseline(recorded.run, question.listing, console)
     code = recorded.problem.code if recorded.problem else judge(recorded.run).exit_code or differs
-    return _Ended(target, recorded.run, code, line, beside if differs else "")
+    return _Ended(target, recorded.run, code, beside if differs else "")
 
 
 def _line(recorded: Recorded, seconds: float) -> str:

@@ -1,0 +1,79 @@
+"""Many targets: topics by targets as text, and what is left of a run when one of them cannot be asked."""
+
+import contextlib
+import dataclasses
+import io
+import unittest
+from types import SimpleNamespace
+from unittest import mock
+
+from driver import matrix
+from driver.console import Console
+from driver.record import Recorded
+from driver.stop import Exit, Stop
+from kernels.targets import Target
+from results import matrix as table
+from results.run import Run
+from selftest.python import results_sample as sample
+
+HERE, OLD, NEW = Target("here"), Target("old", path="x"), Target("new", path="y")
+
+
+def run_on(name: str, **statuses: str) -> Run:
+    run = sample.swept(sample.sweep({}, {}))
+    case = run.cases[0]
+    cases = tuple(dataclasses.replace(case, id=f"{topic}.one", topic=topic, status=status, failures=(), skip=None)
+                  for topic, status in statuses.items())
+    return dataclasses.replace(run, cases=cases, known_deviations=(), target=dataclasses.replace(run.target, name=name))
+
+
+class Table(unittest.TestCase):
+    def test_a_cell_counts_what_did_not_pass(self) -> None:
+        text = table.text([run_on("here", a="pass", b="fail"), run_on("old", a="known", c="missing")])
+        lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+        self.assertEqual((lines["a"], lines["b"], lines["c"]), ([".", "1k"], ["1F"], ["1F"]))
+        self.assertEqual(lines["[1]"][0], "here:")
+
+
+class Command(unittest.TestCase):
+    def asked(self, answers: dict[str, Run | Exception], *targets: Target) -> tuple[int, str, str]:
+        def record(question: object, target: Target, *others: object) -> Recorded:
+            answer = answers[target.name]
+            if isinstance(answer, Exception):
+                raise answer
+            return Recorded(answer, None, None)
+
+        question = SimpleNamespace(options=SimpleNamespace(junit=None, ktap=None, results_dir="."), listing=None)
+        said, complained = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.object(matrix, "record", record), mock.patch.object(matrix, "RunFolder"),
+            mock.patch.object(matrix.compare, "beside_baseline", lambda *_: ("", 0)),
+            mock.patch.object(matrix.threading, "excepthook", lambda _: None),
+            contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained),
+        ):  # fmt: skip
+            code = matrix.run(question, targets, Console("never"))
+        return code, said.getvalue(), complained.getvalue()
+
+    def test_all_as_expected(self) -> None:
+        code, said, _ = self.asked({"here": run_on("here", a="pass"), "old": run_on("old", a="pass")}, HERE, OLD)
+        self.assertEqual(code, Exit.EXPECTED)
+        self.assertIn("2 of 2 kernels asked", said)
+
+    def test_the_others_go_on_where_one_cannot_be_asked(self) -> None:
+        answers = {"here": run_on("here", a="pass"), "old": Stop("it does not boot"), "new": run_on("new", a="pass")}
+        code, said, complained = self.asked(answers, HERE, OLD, NEW)
+        self.assertEqual(code, Exit.CANNOT_RUN)
+        self.assertIn("2 of 3 kernels asked", said)
+        self.assertIn("old: it does not boot", complained)
+
+    def test_a_wrong_answer_counts_more(self) -> None:
+        code, _, _ = self.asked({"old": Stop("no"), "new": run_on("new", a="fail")}, OLD, NEW)
+        self.assertEqual(code, Exit.UNEXPECTED_ANSWER)
+
+    def test_a_fault_of_our_own_is_no_success(self) -> None:
+        code, _, _ = self.asked({"old": KeyError("ours"), "new": run_on("new", a="pass")}, OLD, NEW)
+        self.assertEqual(code, Exit.CANNOT_RUN)
+
+
+if __name__ == "__main__":
+    unittest.main()
