@@ -15,13 +15,12 @@ from driver.processes import POLL, Interrupts
 from driver.progress import Exits, Key, Progress
 from driver.stop import Exit, Stop
 from kernels.channel import Ended, GuestLost, Line, Output, Trouble
-from kernels.guest import Guest
+from kernels.guest import SEND_LIMIT, Guest
 from kernels.targets import Machine
 from results.run import ProcessEnd
 from results.text import printable
 
 CASES, EXPLORER, FLAGS = "/portshare_cases", "/portshare_explore", "/gtest_flags"
-SEND_LIMIT = 60.0  # seconds until a guest has taken a file
 SLACK = 15.0  # seconds that a guest may be silent beyond what its program allows a case
 LOSSES = 20  # guests that a run may lose
 IDLE_LOSSES = 2  # in a row, before any case began
@@ -97,9 +96,8 @@ class Session:
 
     def _boot(self) -> Guest:
         begun = time.monotonic()
-        self._guest = self._stack.enter_context(self.machine.start(self.folder, self._look))
-        for path, program in ((CASES, self.programs.cases), (EXPLORER, self.programs.explorer)):
-            self._guest.channel.put(path, program.read_bytes(), 0o755, SEND_LIMIT)
+        programs = {CASES: self.programs.cases.read_bytes(), EXPLORER: self.programs.explorer.read_bytes()}
+        self._guest = self._stack.enter_context(self.machine.start(self.folder, programs, self._look))
         self.spent.boot += time.monotonic() - begun
         return self._guest
 

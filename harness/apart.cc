@@ -48,6 +48,15 @@ int Ended(pid_t child, double seconds) {
   }
 }
 
+// The first throw of a static program sorts all of its unwind tables: here, and not in the process of each case, where it
+// took a tenth of the time.
+void SortUnwindTables() {
+  try {
+    throw CannotAsk("nothing");
+  } catch (const CannotAsk&) {
+  }
+}
+
 std::string How(int status) {
   if (status < 0) return "Timeout";
   if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
@@ -68,6 +77,7 @@ void Apart::Begin(double seconds) {
   seconds_ = seconds;
   role_ = Role::kWatches;
   log_ = KernelLog();
+  SortUnwindTables();
   // What a case leaves behind when its process ends becomes a child of this one, and is found.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const sigset_t ends = EndsOfChildren();

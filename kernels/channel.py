@@ -29,6 +29,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Took:
+    """A file has the bytes that were sent."""
+
+
+@dataclass(frozen=True)
 class Output:
     """What a command printed."""
 
@@ -56,9 +61,9 @@ class Line:
     content: bytes
 
 
-Message = Ready | Output | Ended | Trouble | Line
+Message = Ready | Took | Output | Ended | Trouble | Line
 
-_HEAD = re.compile(rb"!(ready|out|end|error)(?: ([^\n]*))?\n")
+_HEAD = re.compile(rb"!(ready|put|out|end|error)(?: ([^\n]*))?\n")
 _LONGEST_LINE = 8 << 20  # bytes; no event is that long
 
 
@@ -66,11 +71,12 @@ class Channel:
     """Both ways over descriptors that must not block; what the kernel prints is read beside it, and its end is kept.
 
     Every wait has a limit, and calls `look` again and again, which may raise to end it. GuestLost where the other end
-    is gone or silent for longer.
+    is gone or silent for longer. No more than `piece` bytes of a file are on their way at once.
     """
 
     def __init__(self, incoming: int, outgoing: int, console: int, look: Callable[[], None] = lambda: None) -> None:
         self._in, self._out, self._console = incoming, outgoing, console
+        self.piece = 8 << 20
         self._look = look
         self._kept = bytearray()
         self._tail = bytearray()
@@ -85,16 +91,20 @@ class Channel:
         return bytes(self._tail).decode(errors="replace").replace("\r", "")
 
     def put(self, path: str, content: bytes, mode: int, seconds: float) -> None:
-        """Makes a file in the guest, within so many seconds."""
-        self._send(b"put %o %d %s\n" % (mode, len(content), path.encode()) + content, seconds)
+        """Makes a file in the guest, within so many seconds for each piece of it."""
+        for begin in range(0, max(len(content), 1), self.piece):
+            part = content[begin : begin + self.piece]
+            self._send(b"put %o %d %d %s\n" % (mode, begin, len(part), path.encode()) + part, seconds)
+            for message in self.messages(seconds):
+                if isinstance(message, Took):
+                    break
+                if isinstance(message, Trouble):
+                    raise GuestLost(f"cannot do as it is told: {message.text}")
 
     def run(self, words: Sequence[str], seconds: float) -> None:
         """Starts a command; what it says and its end come with messages()."""
         text = b"".join(os.fsencode(word) + b"\0" for word in words)
         self._send(b"run %d\n" % len(text) + text, seconds)
-
-    def off(self) -> None:
-        self._send(b"off\n", 1)
 
     def messages(self, silence: float, total: float | None = None) -> Iterator[Message | None]:
         """What comes, in its order, and None now and then when nothing does, so that the caller can look around.
@@ -175,6 +185,8 @@ class Channel:
         del self._kept[:end]
         if word == b"ready":
             return Ready()
+        if word == b"put":
+            return Took()
         return Ended(int(rest)) if word == b"end" else Trouble(rest.decode(errors="replace"))
 
     def _drain_console(self) -> None:

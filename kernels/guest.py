@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernels.channel import Channel, GuestLost, Ready
 
 CONSOLE_LIMIT = 1 << 20  # bytes that a kernel may print until it is ready; a quiet one prints some hundred
+SEND_LIMIT = 60.0  # seconds until a guest has taken a file
 # A machine ends with the driver also where that is killed and can end nothing itself; setpriv(1) is in util-linux.
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
 LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
@@ -35,6 +36,11 @@ class Guest:
                 raise GuestLost("ended while it booted")
             if self.channel.printed > CONSOLE_LIMIT:
                 raise GuestLost("prints without end while it boots")
+
+    def put(self, programs: Mapping[str, bytes]) -> None:
+        """Makes executable files in the guest."""
+        for path, content in programs.items():
+            self.channel.put(path, content, 0o755, SEND_LIMIT)
 
     def complete(self, lost: GuestLost) -> None:
         """Adds to a loss what is seen of it from here: the end of the console, and a signal that ended the process."""

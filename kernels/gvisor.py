@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,12 @@ class Gvisor:
     sweep_parts = 50  # of the sweep, so that the one that is asked takes seconds
 
     @contextlib.contextmanager
-    def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
-        """A guest that takes orders. `folder` holds what it needs meanwhile; each wait calls `look`, which may raise.
+    def start(
+        self, folder: Path, programs: Mapping[str, bytes], look: Callable[[], None]
+    ) -> Iterator[Guest]:
+        """A guest that takes orders and has `programs`: paths there, and what is at them.
 
-        GuestLost when it does not come up.
+        `folder` holds what it needs meanwhile; each wait calls `look`, which may raise. GuestLost when it does not come up.
         """
         orders, ours_out = os.pipe()
         ours_in, answers = os.pipe()
@@ -30,4 +32,5 @@ class Gvisor:
                    self.init]  # fmt: skip
         with started(command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers) as guest:
             guest.ready(BOOT)
+            guest.put(programs)
             yield guest

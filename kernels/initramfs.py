@@ -1,6 +1,6 @@
 """The first file system of a guest: a cpio archive of the "new" form (Documentation/driver-api/early-userspace)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kernels.channel import GuestLost
@@ -19,10 +19,10 @@ def write(content: bytes, folder: Path) -> Path:
     return file
 
 
-def archive(init: bytes, modules: Sequence[Path]) -> bytes:
-    """`init` as /init, and the modules in /modules under names that keep their order."""
+def archive(programs: Mapping[str, bytes], modules: Sequence[Path]) -> bytes:
+    """The programs at their paths below /, "init" the first to run, and the modules in /modules under names that keep their order."""
     parts = [_member("dev", FOLDER), _member("dev/console", DEVICE, device=CONSOLE), _member("modules", FOLDER)]
-    parts.append(_member("init", FILE, init))
+    parts += [_member(path, FILE, content) for path, content in programs.items()]
     parts += [
         _member(f"modules/{number:03}-{module.name}", FILE, module.read_bytes())
         for number, module in enumerate(modules)

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -70,16 +70,19 @@ class Qemu:
         return BOARDS[self.architecture].sweep_parts
 
     @contextlib.contextmanager
-    def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
-        """A guest that takes orders. `folder` holds what it needs meanwhile; each wait calls `look`, which may raise.
+    def start(
+        self, folder: Path, programs: Mapping[str, bytes], look: Callable[[], None]
+    ) -> Iterator[Guest]:
+        """A guest that takes orders and has `programs`: paths there, and what is at them.
 
-        GuestLost when it does not come up.
+        `folder` holds what it needs meanwhile; each wait calls `look`, which may raise. GuestLost when it does not come up.
         """
         snapshot = self._snapshot()
         if snapshot and (saved := snapshot.open()) is not None:
             with self._machine(folder, look, saved) as (guest, monitor):
                 try:
                     monitor.restored()
+                    guest.put(programs)
                     yield guest
                     return
                 except SnapshotBad as bad:
@@ -92,6 +95,7 @@ class Qemu:
                     snapshot.save(monitor)
                 except SnapshotBad as bad:
                     self.say(f"{self.name}: no snapshot could be kept ({bad}): the next run boots again")
+            guest.put(programs)
             yield guest
 
     @contextlib.contextmanager
@@ -121,7 +125,7 @@ class Qemu:
 
     @functools.cached_property
     def _initramfs(self) -> bytes:
-        return initramfs.archive(self.init.read_bytes(), self.modules)
+        return initramfs.archive({"init": self.init.read_bytes()}, self.modules)
 
     def _snapshot(self) -> "Snapshot | None":
         """A snapshot is tied to the QEMU that made it, to the machine, the kernel and the first file system."""

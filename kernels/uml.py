@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from kernels import initramfs
 from kernels.guest import Guest, socket_pair, started
 
 MEMORY = 256  # MiB
+# Bytes that the channel takes at once: it is a terminal, of which UML stops to hear once 4 KiB wait there to be read.
+PIECE = 2048
 BOOT = 30.0  # seconds that a boot may take; two are usual
 
 
@@ -21,12 +23,16 @@ class UserModeLinux:
     sweep_parts = 200  # of the sweep, so that the one that is asked takes seconds
 
     @contextlib.contextmanager
-    def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
-        """A guest that takes orders. `folder` holds what it needs meanwhile; each wait calls `look`, which may raise.
+    def start(
+        self, folder: Path, programs: Mapping[str, bytes], look: Callable[[], None]
+    ) -> Iterator[Guest]:
+        """A guest that takes orders and has `programs`: paths there, and what is at them.
 
-        GuestLost when it does not come up.
+        `folder` holds what it needs meanwhile; each wait calls `look`, which may raise. GuestLost when it does not come up.
         """
-        image = initramfs.write(initramfs.archive(self.init.read_bytes(), self.modules), folder)
+        # The programs come with the boot: the channel takes megabytes slowly.
+        files = {"init": self.init.read_bytes()} | {path.lstrip("/"): content for path, content in programs.items()}
+        image = initramfs.write(initramfs.archive(files, self.modules), folder)
         # Its memory is a file: on a disk it is slower by an order of magnitude.
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(folder)
         ours, its = socket_pair()
@@ -36,5 +42,6 @@ class UserModeLinux:
             "con=null", "con0=null,fd:1", f"con1=fd:{its}", "portshare.channel=/dev/tty1",
         ]  # fmt: skip
         with started(command, keep=[its], channel=(ours, ours), look=look, cwd=folder, env={"TMPDIR": memory}) as guest:
+            guest.channel.piece = PIECE
             guest.ready(BOOT)
             yield guest

@@ -5,12 +5,11 @@
 // else (gVisor) the channel is standard input and output.
 //
 // Orders, each a line, some with bytes after it:
-// * put MODE SIZE PATH: SIZE bytes follow, of a file; MODE is octal.
+// * put MODE FROM SIZE PATH: SIZE bytes follow, of a file, from its byte FROM on; from 0 it is a new one.  MODE is octal.
 // * run SIZE: SIZE bytes follow, NAME=VALUE words for the environment and the words of a command, each with a NUL after
 //   it.  Descriptor 3 of the command is the channel.
-// * off: ends the guest.
 //
-// Answers: "!ready", once; "!out SIZE" and SIZE bytes, as the command prints them; "!end STATUS", as of wait(2), when
+// Answers: "!ready", once; "!put" when a file has its bytes; "!out SIZE" and SIZE bytes, as the command prints them; "!end STATUS", as of wait(2), when
 // it has ended; "!error TEXT" for an order that could not be carried out.  What the command writes to descriptor 3
 // stands between them, in lines of its own.
 //
@@ -179,9 +178,10 @@ class Orders {
   std::string kept_;
 };
 
-void Put(Orders& orders, const Channel& channel, mode_t mode, size_t size, const std::string& path) {
-  unlink(path.c_str());  // a program that runs cannot be written to
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+void Put(Orders& orders, const Channel& channel, mode_t mode, off_t from, size_t size, const std::string& path) {
+  if (from == 0) unlink(path.c_str());  // a program that runs cannot be written to
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+  if (file >= 0) lseek(file, from, SEEK_SET);
   int error = file < 0 ? errno : 0;
   while (size > 0) {
     const std::string piece = orders.Some(size);
@@ -193,7 +193,7 @@ void Put(Orders& orders, const Channel& channel, mode_t mode, size_t size, const
     fchmod(file, mode);
     close(file);
   }
-  if (error != 0) Send(channel, "!error put " + path + ": " + strerror(error) + "\n");
+  Send(channel, error == 0 ? "!put\n" : "!error put " + path + ": " + strerror(error) + "\n");
 }
 
 [[noreturn]] void Become(const Channel& channel, const std::vector<char*>& environment, std::vector<char*> words,
@@ -258,12 +258,12 @@ std::string Taken(Orders& orders, size_t size) {
 void Serve(const Channel& channel) {
   Orders orders(channel.in);
   Send(channel, "!ready\n");
-  for (std::string line; orders.Line(line) && line != "off";) {
+  for (std::string line; orders.Line(line);) {
     unsigned mode = 0;
-    size_t size = 0;
+    size_t from = 0, size = 0;
     int path = 0;
-    if (sscanf(line.c_str(), "put %o %zu %n", &mode, &size, &path) == 2 && path > 0) {
-      Put(orders, channel, mode, size, line.substr(static_cast<size_t>(path)));
+    if (sscanf(line.c_str(), "put %o %zu %zu %n", &mode, &from, &size, &path) == 3 && path > 0) {
+      Put(orders, channel, mode, static_cast<off_t>(from), size, line.substr(static_cast<size_t>(path)));
     } else if (sscanf(line.c_str(), "run %zu", &size) == 1) {
       Run(channel, Taken(orders, size));
     } else {

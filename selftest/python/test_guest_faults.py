@@ -15,7 +15,7 @@ import threading
 import time
 import unittest
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -157,8 +157,8 @@ class Lost(Guests):
             machine: Qemu
 
             @contextlib.contextmanager
-            def start(self, folder: Path, look: Callable[[], None]) -> Iterator[Guest]:
-                with self.machine.start(folder, look) as started:
+            def start(self, folder: Path, programs: Mapping[str, bytes], look: Callable[[], None]) -> Iterator[Guest]:
+                with self.machine.start(folder, programs, look) as started:
                     begun.append(started.process.pid)
                     started.process.kill()
                     yield started

@@ -153,10 +153,27 @@ class Ends(Said):
 
 class Orders(Said):
     def test_as_the_guest_reads_them(self) -> None:
+        self.say(b"!put\n")
         self.channel.put("/a b", b"content\n", 0o755, 1)
         self.channel.run(["X=1", "/p", "--w"], 1)
-        self.channel.off()
-        self.assertEqual(os.read(self.guest, 4096), b"put 755 8 /a b\ncontent\nrun 11\nX=1\0/p\0--w\0off\n")
+        self.assertEqual(os.read(self.guest, 4096), b"put 755 0 8 /a b\ncontent\nrun 11\nX=1\0/p\0--w\0")
+
+    def test_a_file_in_pieces_waits_for_each(self) -> None:
+        self.channel.piece = 4
+        self.say(b"!put\n")
+        with self.assertRaisesRegex(GuestLost, "said nothing for 0 s"):
+            self.channel.put("/x", b"content", 0o644, SOON)
+        self.assertEqual(os.read(self.guest, 4096), b"put 644 0 4 /x\ncontput 644 4 3 /x\nent")
+
+    def test_an_empty_file_is_one_too(self) -> None:
+        self.say(b"!put\n")
+        self.channel.put("/x", b"", 0o644, 1)
+        self.assertEqual(os.read(self.guest, 4096), b"put 644 0 0 /x\n")
+
+    def test_a_file_that_cannot_be_made(self) -> None:
+        self.say(b"!error put /x: No space left on device\n")
+        with self.assertRaisesRegex(GuestLost, r"\Acannot do as it is told: put /x: No space"):
+            self.channel.put("/x", b"content", 0o644, 1)
 
 
 class Console(Said):
@@ -190,7 +207,7 @@ class Archive(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("cpio"), "cpio is not here")
     def test_cpio_unpacks_it(self) -> None:
-        content = initramfs.archive(b"#!init", self.modules)
+        content = initramfs.archive({"init": b"#!init"}, self.modules)
         into = self.folder / "into"
         into.mkdir()
         words = ["cpio", "-i", "--quiet", "--no-absolute-filenames", "dev", "init", "modules", "modules/*"]
@@ -203,12 +220,12 @@ class Archive(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("cpio"), "cpio is not here")
     def test_it_has_a_console(self) -> None:
-        listed = subprocess.run(["cpio", "-tv"], input=initramfs.archive(b"", ()), capture_output=True, check=False)
+        listed = subprocess.run(["cpio", "-tv"], input=initramfs.archive({"init": b""}, ()), capture_output=True, check=False)
         self.assertRegex(listed.stdout.decode(), r"(?m)^crw\S* .* 5, +1 .*dev/console$")
 
     def test_members_stand_where_the_kernel_looks_for_them(self) -> None:
         for size in range(5):
-            content = initramfs.archive(b"x" * size, self.modules)
+            content = initramfs.archive({"init": b"x" * size}, self.modules)
             found, at = {}, 0
             while at < len(content):
                 self.assertEqual(content[at : at + 6], b"070701")
