@@ -60,8 +60,11 @@ void LeaveTimeWait(Connection connection) {
 
 Socket LeaveFinWait2(Connection connection) {
   const uint16_t port = connection.server.Port();
-  connection.server.Close();
+  // In this order: where the answer to the FIN meets a close(2) that has not returned, a full socket stays where a
+  // small one is usual.  tcp_rcv_state_process(), "Bad case"
+  Journal::Get().Needs(connection.server.Shutdown(SHUT_WR));
   AwaitState(port, "FIN_WAIT2");
+  connection.server.Close();
   return std::move(connection.client);
 }
 
