@@ -11,6 +11,7 @@ from driver.processes import Interrupts
 from driver.record import Question, Recorded, record
 from driver.run_folder import RunFolder
 from driver.stop import Exit, Stop
+from kernels import catalogue
 from kernels.targets import Target
 from results import matrix
 from results.run import Run
@@ -82,7 +83,8 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
 def _side_by_side(
     question: Question, guests: Sequence[Target], ended: list[_Ended], console: Console, interrupts: Interrupts
 ) -> None:
-    waiting = list(reversed(guests))
+    # The last is taken first: one that takes minutes is not left for the end, when the other core would have no work.
+    waiting = sorted(reversed(guests), key=_takes_minutes)
 
     def work() -> None:
         while waiting and not interrupts.seen:
@@ -96,6 +98,12 @@ def _side_by_side(
             thread.join(processes.POLL)
             if interrupts.seen:
                 processes.end_orphans()  # what a thread waits for has ended then, and it looks at the interrupts
+
+
+def _takes_minutes(target: Target) -> bool:
+    """Played by an emulator of another architecture, or by a kernel that handles each system call in a program."""
+    kernel = target.kernel
+    return kernel is not None and (kernel.kind == "gvisor" or kernel.architecture != catalogue.here())
 
 
 def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> _Ended:
