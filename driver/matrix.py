@@ -13,11 +13,12 @@ from driver.run_folder import RunFolder
 from driver.stop import Exit, Stop
 from kernels import catalogue
 from kernels.targets import Target
-from results import matrix
+from results import matrix, report
 from results.run import Run
 from results.verdict import judge
 
 SIDE_BY_SIDE = 2  # guests; more of them take longer on the two cores that this is made for
+SHOWN = 10  # unexpected answers of a target
 # The worse one counts; what could not be asked leaves the other answers good.
 _ORDER = (Exit.EXPECTED, Exit.NOTHING_SELECTED, Exit.EVERYTHING_SKIPPED, Exit.CANNOT_RUN, Exit.UNEXPECTED_ANSWER)
 
@@ -118,10 +119,17 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
         return _Ended(target, None, Exit.CANNOT_RUN)
     if recorded.problem and not interrupts.seen:
         console.error(f"{target.name}: {recorded.problem}")
-    console.line(_line(recorded, time.monotonic() - begun))
+    console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
     beside, differs = compare.beside_baseline(recorded.run, question.listing, console)
     code = recorded.problem.code if recorded.problem else judge(recorded.run).exit_code or differs
     return _Ended(target, recorded.run, code, beside if differs else "")
+
+
+def _unexpected(run: Run, folder: RunFolder) -> list[str]:
+    """The first of what failed, and where all of it is told."""
+    found = report.unexpected(run)
+    lines = [f"  {status:8} {name}  {why}" for name, status, why in found[:SHOWN]]
+    return [*lines, f"  {len(found)} in all: ./run_all.sh report {folder.path}"] if lines else []
 
 
 def _line(recorded: Recorded, seconds: float) -> str:

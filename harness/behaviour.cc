@@ -73,6 +73,13 @@ std::optional<bool> ConnectedMembersLeave() {
   return share.counts.at(1) == count;
 }
 
+std::optional<bool> PrefersTheDeviceBound() {
+  Socket near = Udp(Loopback4()).ReuseAddr().Device("lo").Bound(kPort);
+  Socket newest = Udp(Loopback4()).ReuseAddr().Bound(kPort);
+  Udp(Loopback4()).Made().SendTo(Loopback4(), kPort);
+  return QueuedDatagrams({&near, &newest}).counts.front() == 1;
+}
+
 EpochFact Fact(const Behaviour& behaviour) {
   const PrivateNetwork network;
   try {
@@ -98,6 +105,9 @@ const std::vector<Behaviour>& Behaviours() {
       {"udp_files_by_connection",
        "files connected UDP sockets by both addresses: one on a specific address leaves its SO_REUSEPORT group",
        "udp_lib_hash4() (6.13)", ConnectedMembersLeave},
+      {"bound_devices_score",
+       "prefers a socket that is bound to the device of what arrives to one of the same port that is bound to none",
+       "commit 8d6c414cd2fb, which mends 6da5b0f027a8 of 5.0 (5.15, and 5.10.y from October 2021 on)", PrefersTheDeviceBound},
   };
   return behaviours;
 }

@@ -128,7 +128,7 @@ class _Reasons:
 
     def of_case(self, case_id: str, old: Answer, new: Answer) -> str:
         covering = [entry for entry in self._entries() if entry.covers(case_id)]
-        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(entry.behaviour for entry in covering)]):
+        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(name for entry in covering for name in entry.behaviours)]):
             return found
         statuses = [(self.before.target, old.status), (self.after.target, new.status)]
         return self._target(entry for entry in covering if any(
@@ -136,7 +136,7 @@ class _Reasons:
 
     def of_cause(self, cause: str) -> str:
         listed = [entry for entry in self._entries() if entry.cause == cause]
-        return self._epoch([entry.behaviour for entry in listed]) or self._target(listed)
+        return self._epoch([name for entry in listed for name in entry.behaviours]) or self._target(listed)
 
     def _entries(self) -> Iterable[Deviation]:
         return dict.fromkeys([*self.before.known, *self.after.known])

@@ -76,8 +76,13 @@ def _passed(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
         yield Discrepancy(
             entry.cause, "passed", "cases that are expected to fail pass",
             f"take what passes out of the entry's cases in {_LIST}, or remove the entry"
-            + (f"; if the kernel was mended, the probe of {entry.behaviour} has not seen it" if entry.epoch else ""),
+            + (f"; if the kernel was mended, {_probes(entry)} not seen it" if entry.epoch else ""),
             passed)
+
+
+def _probes(entry: Deviation) -> str:
+    names = " and ".join(entry.behaviours)
+    return f"the probes of {names} have" if len(entry.behaviours) > 1 else f"the probe of {names} has"
 
 
 def _unmatched(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
@@ -90,7 +95,7 @@ def _unmatched(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
 def _unseen(entry: Deviation, sweep: list[str]) -> Iterator[Discrepancy]:
     yield Discrepancy(
         entry.cause, "unseen", "the sweep asked everything and met this cause nowhere",
-        f"remove the entry from {_LIST}; if the kernel was mended, the probe of {entry.epoch} has not seen it",
+        f"remove the entry from {_LIST}; if the kernel was mended, {_probes(entry)} not seen it",
         tuple(sweep))
 
 

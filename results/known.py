@@ -15,7 +15,7 @@ from results.decode import Malformed, decode
 FILE = Path(__file__).parent / "known_deviations.toml"
 CAUSE = re.compile(r"[a-z0-9_]+")
 NONE = "none"  # for an answer: the case could not be asked, or not to its end
-_EPOCH = re.compile(r"!?[a-z0-9_]+")
+_EPOCH = re.compile(r"!?[a-z0-9_]+( !?[a-z0-9_]+)*")
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Deviation:
     """One cause of wrong answers.
 
     `cases` are globs of the cases that fail because of it, `blame` is who would have to change, `reference` where it
-    is found or how it was reported. It is of one `epoch`, the behaviour whose absence is the cause, or whose presence
-    where a "!" goes before its name, or of one `target`, a glob of targets' names; the other of the two is "".
-    `answer` is the one wrong answer that is expected, as got() has it, "" for any; NONE: the case cannot be asked. `sweep`: the sweep counts the cause.
+    is found or how it was reported. It is of an `epoch`, the behaviour whose absence is the cause, or whose presence
+    where a "!" goes before its name, or several of them with blanks between, all of which it takes; or of a `target`,
+    a glob of targets' names; the other of the two is "". `answer` is the one wrong answer that is expected, as got()
+    has it, "" for any; NONE: the case cannot be asked. `sweep`: the sweep counts the cause.
     """
     cause: str
     says: str
@@ -38,9 +39,9 @@ class Deviation:
     sweep: bool = False
 
     @property
-    def behaviour(self) -> str:
-        """The name of its epoch; "" where it is of a target."""
-        return self.epoch.removeprefix("!")
+    def behaviours(self) -> dict[str, bool]:
+        """What a kernel has, or has not, that has this fault; none where it is of a target."""
+        return {word.removeprefix("!"): word.startswith("!") for word in self.epoch.split()}
 
     def covers(self, case_id: str) -> bool:
         return any(fnmatchcase(case_id, glob) for glob in self.cases)
@@ -49,7 +50,7 @@ class Deviation:
         """It is this target's, or one's that was found by a probe to be so: the wrong answers must be there."""
         if self.target:
             return fnmatchcase(target, self.target)
-        return epochs.get(self.behaviour) is self.epoch.startswith("!")
+        return all(epochs.get(name) is wanted for name, wanted in self.behaviours.items())
 
     def excused(self, target: str, epochs: Mapping[str, bool]) -> bool:
         """It is expected, or the target could not be probed for its behaviour.
@@ -57,7 +58,9 @@ class Deviation:
         Of a target that was not probed neither answer is a surprise: its failures are known, and nothing is
         demanded to fail.
         """
-        return self.expected(target, epochs) or (not self.target and self.behaviour not in epochs)
+        if self.target:
+            return self.expected(target, epochs)
+        return all(epochs.get(name, wanted) is wanted for name, wanted in self.behaviours.items())
 
 
 def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool], case_id: str,
@@ -88,7 +91,7 @@ def load(path: Path = FILE) -> tuple[Deviation, ...]:
             if bool(entry.epoch) == bool(entry.target):
                 raise Malformed(f"deviation {entry.cause!r}: wants an epoch or a target, one of the two")
             if entry.epoch and not _EPOCH.fullmatch(entry.epoch):
-                raise Malformed(f"deviation {entry.cause!r}: {entry.epoch!r} is no epoch's name, nor one after a \"!\"")
+                raise Malformed(f"deviation {entry.cause!r}: {entry.epoch!r} is no epoch's name, with or without a \"!\", nor several")
     except ValueError as error:
         raise Malformed(f"{path}: {error}") from None
     return file.deviation

@@ -130,8 +130,9 @@ def _not_known(entry: Deviation, case: CaseResult, run: Run) -> str:
         return f"{entry.cause}, but for {entry.answer} only" if entry.answer and case.status == "fail" else ""
     if entry.target:
         return ""
-    has, presence = ("lacks", "presence") if entry.epoch.startswith("!") else ("has", "absence")
-    return f"no longer: this kernel {has} {entry.behaviour}, whose {presence} causes {entry.cause}"
+    name, fault = next((name, fault) for name, fault in entry.behaviours.items() if run.epochs.get(name) is not fault)
+    has, presence = ("lacks", "presence") if fault else ("has", "absence")
+    return f"no longer: this kernel {has} {name}, whose {presence} causes {entry.cause}"
 
 
 def _claim(claim: Claim, width: int) -> list[str]:
@@ -203,6 +204,15 @@ def closing(run: Run) -> str:
     known = f", {verdict.known} known" if verdict.known else ""
     wrong = f", {verdict.not_as_listed} not as listed" if verdict.not_as_listed else ""
     return f"{verdict.passed} passed, {verdict.failed} failed, {verdict.skipped} skipped{known}{wrong}"
+
+
+def unexpected(run: Run) -> list[tuple[str, str, str]]:
+    """What makes a run fail, each as (id, status, a line that says why)."""
+    return [
+        *((case.id, case.status, headline(case)) for case in run.answered() if case.failed),
+        *((found.id, found.kind, found.why) for found in discrepancies(run)),
+        *((said.case, "kernel", one_line(said.text)) for said in run.kernel_log),
+    ]
 
 
 def headline(case: CaseResult) -> str:

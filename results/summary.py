@@ -23,9 +23,7 @@ def markdown(run: Run, comparison: Comparison | None) -> str:
         [[str(len(run.cases)), *map(str, tally(cases)[: len(tallied(cases))]), f"{run.seconds:.1f}"]])]
     if unasked := len(run.cases) - len(cases):
         parts.append(f"\n{unasked} of {len(run.cases)} cases were not asked: the run ended early.\n")
-    rows = [[case.id, case.status, report.headline(case)] for case in cases if case.failed]
-    rows += [[found.id, found.kind, found.why] for found in report.discrepancies(run)]
-    if rows:
+    if rows := report.unexpected(run):
         parts += ["\n#### Failed\n", *_table(["case", "status", "what was seen"], rows)]
     if comparison is None:
         parts.append("\nThere is no baseline of this kernel.\n")

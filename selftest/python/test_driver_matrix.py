@@ -70,6 +70,12 @@ class Command(unittest.TestCase):
         code, _, _ = self.asked({"old": Stop("no"), "new": run_on("new", a="fail")}, OLD, NEW)
         self.assertEqual(code, Exit.UNEXPECTED_ANSWER)
 
+    def test_what_failed_is_named(self) -> None:
+        _, said, _ = self.asked({"here": run_on("here", a="pass", b="fail"), "old": run_on("old", a="pass")}, HERE, OLD)
+        self.assertRegex(said, r"\n  fail +b\.one  ")
+        self.assertIn("1 in all: ./run_all.sh report ", said)
+        self.assertNotIn("a.one", said)
+
     def test_a_fault_of_our_own_is_no_success(self) -> None:
         code, _, _ = self.asked({"old": KeyError("ours"), "new": run_on("new", a="pass")}, OLD, NEW)
         self.assertEqual(code, Exit.CANNOT_RUN)

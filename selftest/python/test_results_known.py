@@ -240,12 +240,27 @@ class TheFile(unittest.TestCase):
                          (known.Deviation("odd", "It is odd.", ("a.*",), "suite", "nowhere", epoch="even"),))
         self.assertEqual(self.load(""), ())
 
+    def test_several_epochs_must_all_be_so(self) -> None:
+        entry, = self.load(self.ENTRY.replace('"even"', '"even !tall"'))
+        self.assertEqual(entry.behaviours, {"even": False, "tall": True})
+        for epochs, expected, excused in (
+            ({"even": False, "tall": True}, True, True),
+            ({"even": False, "tall": False}, False, False),
+            ({"even": True, "tall": True}, False, False),
+            ({"even": False}, False, True),
+            ({"even": True}, False, False),
+        ):
+            with self.subTest(epochs):
+                self.assertEqual(entry.expected("x", epochs), expected)
+                self.assertEqual(entry.excused("x", epochs), excused)
+
     def test_what_is_none_is_named_in_one_line(self) -> None:
         for text, words in {
             self.ENTRY.replace('cases = ["a.*"]', ""): "deviation[0].cases: missing",
             self.ENTRY.replace('"suite"', '"luck"'): "deviation[0].blame: wanted one of kernel, suite, target",
             self.ENTRY.replace('"odd"', '"Odd one"'): "'Odd one'",
             self.ENTRY + self.ENTRY: "listed 2 times",
+            self.ENTRY.replace('"even"', '"!"'): "is no epoch's name",
             "[[deviation": "Expected ']]'",
         }.items():
             with self.subTest(words), self.assertRaises(Malformed) as caught:
