@@ -280,7 +280,7 @@ CLAIM({.id = "udp.connected.outranks_device_and_processor_ipv6",
        .sources = {Man("socket(7), SO_INCOMING_CPU"), Kernel("compute_score(), udp6_lib_lookup4()")}});
 
 CASE(UdpConnected, OutranksDeviceAndProcessorOnIpv6, Witnesses("udp.connected.outranks_device_and_processor_ipv6"),
-     Needs(needs::kIpv6), Follows("udp_files_by_connection"), Labels("udp", "ipv6")) {
+     Needs(needs::kIpv6), Follows("udp_files_by_connection", "bound_devices_score"), Labels("udp", "ipv6")) {
   Socket connected = Udp(Loopback6()).ReuseAddr().Bound(port()).ConnectedTo(Loopback6(), kPeer);
   Socket near = Udp(Loopback6()).ReuseAddr().Device("lo").Set(so::kIncomingCpu, sched_getcpu()).Bound(port());
 
