@@ -48,8 +48,8 @@ int Ended(pid_t child, double seconds) {
   }
 }
 
-// The first throw of a static program sorts all of its unwind tables: here, and not in the process of each case, where it
-// took a tenth of the time.
+// The first throw of a static program sorts all of its unwind tables: here, and not in the process of each case, where
+// it took a tenth of the time.
 void SortUnwindTables() {
   try {
     throw CannotAsk("nothing");

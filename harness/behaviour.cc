@@ -107,7 +107,8 @@ const std::vector<Behaviour>& Behaviours() {
        "udp_lib_hash4() (6.13)", ConnectedMembersLeave},
       {"bound_devices_score",
        "prefers a socket that is bound to the device of what arrives to one of the same port that is bound to none",
-       "commit 8d6c414cd2fb, which mends 6da5b0f027a8 of 5.0 (5.15, and 5.10.y from October 2021 on)", PrefersTheDeviceBound},
+       "commit 8d6c414cd2fb, which mends 6da5b0f027a8 of 5.0 (5.15, and 5.10.y from October 2021 on)",
+       PrefersTheDeviceBound},
   };
   return behaviours;
 }

@@ -5,13 +5,14 @@
 // else (gVisor) the channel is standard input and output.
 //
 // Orders, each a line, some with bytes after it:
-// * put MODE FROM SIZE PATH: SIZE bytes follow, of a file, from its byte FROM on; from 0 it is a new one.  MODE is octal.
+// * put MODE FROM SIZE PATH: SIZE bytes follow, of a file, from its byte FROM on; from 0 it is a new one.  MODE is
+// octal.
 // * run SIZE: SIZE bytes follow, NAME=VALUE words for the environment and the words of a command, each with a NUL after
 //   it.  Descriptor 3 of the command is the channel.
 //
-// Answers: "!ready", once; "!put" when a file has its bytes; "!out SIZE" and SIZE bytes, as the command prints them; "!end STATUS", as of wait(2), when
-// it has ended; "!error TEXT" for an order that could not be carried out.  What the command writes to descriptor 3
-// stands between them, in lines of its own.
+// Answers: "!ready", once; "!put" when a file has its bytes; "!out SIZE" and SIZE bytes, as the command prints them;
+// "!end STATUS", as of wait(2), when it has ended; "!error TEXT" for an order that could not be carried out.  What the
+// command writes to descriptor 3 stands between them, in lines of its own.
 //
 // It uses nothing of the project, so that an image of a guest stays good when a case changes.
 #include <dirent.h>
