@@ -1,5 +1,6 @@
 """Many targets, asked the same: this kernel by itself, then guests side by side, and what all of them answered."""
 
+import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from results.verdict import judge
 SIDE_BY_SIDE = 2  # guests; more of them take longer on the two cores that this is made for
 SHOWN = 10  # unexpected answers of a target
 # The worse one counts; what could not be asked leaves the other answers good.
-_ORDER = (Exit.EXPECTED, Exit.NOTHING_SELECTED, Exit.EVERYTHING_SKIPPED, Exit.CANNOT_RUN, Exit.UNEXPECTED_ANSWER)
+_ORDER = (Exit.NOTHING_SELECTED, Exit.EVERYTHING_SKIPPED, Exit.EXPECTED, Exit.CANNOT_RUN, Exit.UNEXPECTED_ANSWER)
 
 
 class Quiet(Console):
@@ -84,12 +85,14 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
 def _side_by_side(
     question: Question, guests: Sequence[Target], ended: list[_Ended], console: Console, interrupts: Interrupts
 ) -> None:
-    # The last is taken first: one that takes minutes is not left for the end, when the other core would have no work.
-    waiting = sorted(reversed(guests), key=_takes_minutes)
+    # One that takes minutes is not left for the end, when the other core would have no work.
+    waiting: queue.SimpleQueue[Target | None] = queue.SimpleQueue()
+    for target in [*sorted(guests, key=_takes_minutes, reverse=True), *[None] * SIDE_BY_SIDE]:
+        waiting.put(target)
 
     def work() -> None:
-        while waiting and not interrupts.seen:
-            ended.append(_one(question, waiting.pop(), console, interrupts))
+        while not interrupts.seen and (target := waiting.get()):
+            ended.append(_one(question, target, console, interrupts))
 
     threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
     for thread in threads:
@@ -98,7 +101,7 @@ def _side_by_side(
         while thread.is_alive():
             thread.join(processes.POLL)
             if interrupts.seen:
-                processes.end_orphans()  # what a thread waits for has ended then, and it looks at the interrupts
+                processes.kill_children()  # what a thread waits for has ended then, and it looks at the interrupts
 
 
 def _takes_minutes(target: Target) -> bool:
@@ -120,9 +123,10 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
     if recorded.problem and not interrupts.seen:
         console.error(f"{target.name}: {recorded.problem}")
     console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
-    beside, differs = compare.beside_baseline(recorded.run, question.listing, console)
-    code = recorded.problem.code if recorded.problem else judge(recorded.run).exit_code or differs
-    return _Ended(target, recorded.run, code, beside if differs else "")
+    # Another program's cases are not the suite's.
+    beside, differs = ("", 0) if question.options.program else compare.beside_baseline(
+        recorded.run, question.listing, console)
+    return _Ended(target, recorded.run, recorded.exit_code or differs, beside if differs else "")
 
 
 def _unexpected(run: Run, folder: RunFolder) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from driver.console import Console
 from driver.stop import Stop
 
 LIST = Path(__file__).with_name("packages.toml")
+_ONE_AT_A_TIME = threading.Lock()  # the package manager
 INSTALL = {
     "apt": ("apt-get", "install", "-y", "--no-install-recommends"),
     "dnf": ("dnf", "install", "-y"),
@@ -90,6 +92,11 @@ def demand(console: Console, groups: Sequence[str], install: bool) -> None:
 
     With `install` what is missing of them and of `rootless` is installed first; Stop (2) when it cannot be.
     """
+    with _ONE_AT_A_TIME:
+        _demand(console, groups, install)
+
+
+def _demand(console: Console, groups: Sequence[str], install: bool) -> None:
     packages, of = load(), manager()
     lacking = missing(packages, (*groups, "rootless") if install else groups)
     if not lacking:

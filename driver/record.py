@@ -26,6 +26,7 @@ from results.claims import Case, Listing
 from results.decode import Malformed
 from results.known import Deviation
 from results.run import PlannedCase, Run, RunMeta, merge
+from results.verdict import Exit, judge
 
 # Seconds for a whole sweep: ten seconds are usual, and an hour for a deep one; what takes this long will not end.
 SWEEP_DEADLINE = 300
@@ -53,6 +54,9 @@ class Question:
             deviations = known.load()
         except Malformed as error:
             raise Stop(str(error)) from None
+        named = {name for entry in deviations for name in entry.behaviours}
+        if strangers := sorted(named - {epoch.name for epoch in listing.epochs}):
+            raise Stop(f"{known.FILE}: no epoch is called {', '.join(strangers)}")
         return cls(options, programs, claims, listing, plan.select(listing.cases, options.words, options.label), deviations)
 
 
@@ -63,6 +67,15 @@ class Recorded:
     run: Run
     problem: Stop | None
     spent: Spent | None
+
+    @property
+    def exit_code(self) -> int:
+        """A wrong answer counts more than a problem that came after it."""
+        verdict = judge(self.run)
+        wrong = verdict.failed > verdict.by_status["error"]
+        if self.problem and not wrong and not self.run.kernel_log:
+            return self.problem.code
+        return Exit.UNEXPECTED_ANSWER if self.problem else verdict.exit_code
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,8 @@ def _on(
         return
     with tempfile.TemporaryDirectory(prefix="portshare-") as scratch:
         with interrupts.at_once():
+            # What unpacks a kernel is of these, too.
+            packages.demand(console, ["kernels"], options.install_deps)
             try:
                 image = targets.image(target, Path(scratch), console.remark)
             except NoKernel as error:

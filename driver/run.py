@@ -16,7 +16,6 @@ from kernels import targets
 from kernels.catalogue import NoKernel
 from results import junit, ktap
 from results.run import Run
-from results.verdict import judge
 
 
 def run(options: Options, console: Console) -> int:
@@ -61,7 +60,7 @@ def _one(question: Question, target: targets.Target, console: Console) -> int:
         console.error(str(problem))
     if interrupts.seen:
         return Exit.INTERRUPTED
-    return problem.code if problem else judge(result).exit_code or differs
+    return (problem.code if problem and not recorded.problem else recorded.exit_code) or differs
 
 
 def _exports(options: Options) -> list[tuple[Path, Callable[[Run], str]]]:

@@ -147,13 +147,16 @@ class _State:
                 "take that one in kernels/catalogue.toml, or another kernel")
 
     def _run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                [command[0], "-c", str(self.config), "-q", *command[1:]], cwd=cwd, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, errors="replace", env=os.environ | {"LC_ALL": "C"})
-        except FileNotFoundError:
-            raise NoKernel(f"{command[0]} is not here; kernels are fetched where apt is, and "
-                           "--kernel PATH asks one of your own anywhere") from None
+        return _said(command[0], "-c", str(self.config), "-q", *command[1:], cwd=cwd)
+
+
+def _said(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", env=os.environ | {"LC_ALL": "C"})
+    except FileNotFoundError:
+        raise NoKernel(f"{command[0]} is not here; kernels are fetched where apt is, and "
+                       "--kernel PATH asks one of your own anywhere") from None
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -202,9 +205,7 @@ Dir::Cache::srcpkgcache "";
 def _mirror(suite: str) -> _Mirror:
     """Where the system's apt has Debian from; the security archive has a place of its own."""
     security = suite.endswith("-security")
-    asked = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN) $(CODENAME) $(REPO_URI) $(SOURCESENTRY)"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    asked = _said("apt-get", "indextargets", "--format", "$(ORIGIN) $(CODENAME) $(REPO_URI) $(SOURCESENTRY)")
     for line in asked.stdout.splitlines():
         origin, codename, uri, entry = line.split(" ", 3)
         if origin == "Debian" and codename.endswith("-security") == security:

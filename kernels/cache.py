@@ -38,8 +38,6 @@ def cached(kernel: Kernel) -> bool:
 
 def image(kernel: Kernel) -> Image:
     """The kernel as it lies in the cache; NoKernel when it is not there or is not what was put there."""
-    if not cached(kernel):
-        raise NoKernel(f"{kernel.name} is not in the cache; run: {mend(kernel)}")
     if wrong := _wrong(kernel, thorough=False):
         raise NoKernel(wrong)
     return _image(kernel)
@@ -133,6 +131,8 @@ def _image(kernel: Kernel) -> Image:
 
 def _wrong(kernel: Kernel, thorough: bool) -> str | None:
     at = entry(kernel)
+    if not cached(kernel):
+        return f"{kernel.name} is not in the cache; run: {mend(kernel)}"
     try:
         manifest = json.loads((at / MANIFEST).read_text())
         made_of, files = manifest["made_of"], manifest["files"]

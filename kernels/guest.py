@@ -46,7 +46,8 @@ class Guest:
         """Adds to a loss what is seen of it from here: the end of the console, and a signal that ended the process."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             if lost.ended and (code := self.process.wait(LAST_WORDS)) < 0:
-                lost.args = (f"was ended from outside (signal {-code})",)
+                outside = -code in (signal.SIGKILL, signal.SIGTERM)
+                lost.args = (f"was ended {'from outside' if outside else 'by a fault of its program'} (signal {-code})",)
         lost.console = lost.console or self.channel.console_tail
 
 

@@ -78,17 +78,20 @@ class Qemu:
         `folder` holds what it needs meanwhile; each wait calls `look`, which may raise. GuestLost when it does not come up.
         """
         snapshot = self._snapshot()
+        image = initramfs.write(self._initramfs, folder)
         if snapshot and (saved := snapshot.open()) is not None:
-            with self._machine(folder, look, saved) as (guest, monitor):
+            with self._machine(image, look, saved) as (guest, monitor):
                 try:
                     monitor.restored()
                     guest.put(programs)
-                    yield guest
-                    return
-                except SnapshotBad as bad:
+                except (SnapshotBad, GuestLost) as bad:
+                    look()  # an end that is wanted is no fault of the snapshot
                     snapshot.discard()
                     self.say(f"{self.name}: its snapshot was no good ({bad}): booted afresh")
-        with self._machine(folder, look, None) as (guest, monitor):
+                else:
+                    yield guest
+                    return
+        with self._machine(image, look, None) as (guest, monitor):
             guest.ready(BOARDS[self.architecture].boot)
             if snapshot:
                 try:
@@ -100,11 +103,10 @@ class Qemu:
 
     @contextlib.contextmanager
     def _machine(
-        self, folder: Path, look: Callable[[], None], incoming: int | None
+        self, image: Path, look: Callable[[], None], incoming: int | None
     ) -> Iterator[tuple[Guest, "Monitor"]]:
-        """`incoming` is a snapshot, open for reading; it is closed."""
+        """`image` is the first file system, `incoming` a snapshot, open for reading; it is closed."""
         board = BOARDS[self.architecture]
-        image = initramfs.write(self._initramfs, folder)
         ours, its = socket_pair()
         monitor, its_monitor = socket_pair()
         keep = [its, its_monitor]
@@ -214,11 +216,13 @@ class Monitor:
         """Writes the guest to this descriptor and lets it go on. SnapshotBad when not all of it could be written."""
         self._begin()
         self._ask("stop")
-        self._ask("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-        self._ask("getfd", {"fdname": "file"}, file)
-        self._ask("migrate", {"uri": "fd:file"})
         try:
+            self._ask("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+            self._ask("getfd", {"fdname": "file"}, file)
+            self._ask("migrate", {"uri": "fd:file"})
             self._until("query-migrate", "completed")
+        except GuestLost as error:
+            raise SnapshotBad(str(error)) from None
         finally:
             self._ask("cont")
 

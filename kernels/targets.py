@@ -1,5 +1,7 @@
 """The kernels that a run can ask, by name: this one, those of the catalogue, and a user's own."""
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +61,9 @@ def _meant(word: str) -> list[Target]:
     path = Path(word)
     if "/" in word or path.exists():
         name = re.sub(r"[^a-z0-9.+-]+", "-", path.resolve().name.lower())
-        return [Target(f"{OWN}{name}", path=path.absolute())]
+        # Every build has a bzImage: the place tells them apart.
+        place = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:6]
+        return [Target(f"{OWN}{name}-{place}", path=path.absolute())]
     kernels = [Target(kernel.name, kernel=kernel) for kernel in catalogue.select([word])]
     return [HERE, *kernels] if word == "all" else kernels
 

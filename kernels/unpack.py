@@ -84,16 +84,18 @@ def own(path: Path, into: Path) -> Image:
 
     What has to be unpacked of it goes to the folder `into`.  Raises NoKernel for anything else.
     """
-    if path.is_dir():
-        return _build_tree(path, into)
-    if not path.is_file():
-        raise NoKernel(f"{path}: {'is no regular file' if path.exists() else 'there is no such file'}")
     try:
+        if path.is_dir():
+            return _build_tree(path, into)
+        if not path.is_file():
+            raise NoKernel(f"{path}: {'is no regular file' if path.exists() else 'there is no such file'}")
+        if not path.stat().st_size:
+            raise NoKernel(f"{path}: is empty")
         # A vmlinux with debug information has hundreds of megabytes.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _file(path, content, into)
-    except ValueError:
-        raise NoKernel(f"{path}: is empty") from None
+    except (ValueError, struct.error) as error:
+        raise NoKernel(f"{path}: damaged: {error}") from None
     except OSError as error:
         raise NoKernel(f"{error.filename or path}: {error.strerror}") from None
 
@@ -256,7 +258,9 @@ def _needs(base: Path, release: str, name: str) -> list[Path]:
     try:
         # What this machine's modprobe.d wants of modules is of no matter to a guest.
         lines = run("modprobe", "-C", "/dev/null", "-d", base, "-S", release, "--show-depends", name).splitlines()
-    except NoKernel:
+    except NoKernel as error:
+        if "not found in directory" not in str(error):
+            raise  # it was ended, or the folder is no good: that a module is not there is not said by that
         return []
     return list(dict.fromkeys(Path(line.split()[1]) for line in lines if line.startswith("insmod ")))
 
@@ -281,6 +285,8 @@ def _build_tree(tree: Path, into: Path) -> Image:
     release = image.release
     if at["include/config/kernel.release"].exists():
         release = at["include/config/kernel.release"].read_text().strip()
+        if not re.fullmatch(r"\d[\w.+~-]*", release):
+            raise NoKernel(f"{at['include/config/kernel.release']}: {release[:60]!r} is no release of a kernel")
     built = list(_built_modules(tree))
     channel: tuple[Path, ...] = ()
     wanted: dict[str, tuple[Path, ...]] = {}
@@ -305,7 +311,7 @@ def _built_modules(tree: Path) -> Iterator[Path]:
     order = tree / "modules.order"
     for line in order.read_text().splitlines() if order.exists() else ():
         path = tree / re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/"))
-        if path.is_file():
+        if path.resolve().is_relative_to(tree.resolve()) and path.is_file():
             yield path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from results.known import FILE, Deviation
@@ -86,9 +87,10 @@ def _probes(entry: Deviation) -> str:
 
 
 def _unmatched(entry: Deviation, run: Run) -> Iterator[Discrepancy]:
-    if not any(entry.covers(case.id) for case in run.cases):
+    unmatched = [glob for glob in entry.cases if not any(fnmatchcase(case.id, glob) for case in run.cases)]
+    if unmatched or not entry.cases:
         yield Discrepancy(
-            entry.cause, "unmatched", f"no case has an id like {' or '.join(entry.cases) or '(none is named)'}",
+            entry.cause, "unmatched", f"no case has an id like {' or '.join(unmatched) or '(none is named)'}",
             f"correct the entry's cases in {_LIST}, or remove the entry")
 
 

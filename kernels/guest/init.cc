@@ -214,9 +214,9 @@ void Put(Orders& orders, const Channel& channel, mode_t mode, off_t from, size_t
 }
 
 void Run(const Channel& channel, std::string text) {
+  if (text.empty() || text.back() != '\0') return Send(channel, "!error run: no command\n");
   std::vector<char*> words;
   for (size_t begin = 0; begin < text.size(); begin = text.find('\0', begin) + 1) words.push_back(&text[begin]);
-  if (text.empty() || text.back() != '\0') return Send(channel, "!error run: no command\n");
   const auto program = std::find_if(words.begin(), words.end(), [](const char* word) { return *word == '/'; });
   const std::vector<char*> environment(words.begin(), program);
   words.erase(words.begin(), program);

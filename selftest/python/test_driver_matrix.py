@@ -43,7 +43,7 @@ class Command(unittest.TestCase):
                 raise answer
             return Recorded(answer, None, None)
 
-        question = SimpleNamespace(options=SimpleNamespace(junit=None, ktap=None, results_dir="."), listing=None)
+        question = SimpleNamespace(options=SimpleNamespace(junit=None, ktap=None, results_dir=".", program=None), listing=None)
         said, complained = io.StringIO(), io.StringIO()
         with (
             mock.patch.object(matrix, "record", record), mock.patch.object(matrix, "RunFolder"),
@@ -69,6 +69,15 @@ class Command(unittest.TestCase):
     def test_a_wrong_answer_counts_more(self) -> None:
         code, _, _ = self.asked({"old": Stop("no"), "new": run_on("new", a="fail")}, OLD, NEW)
         self.assertEqual(code, Exit.UNEXPECTED_ANSWER)
+
+    def test_a_wrong_answer_counts_more_than_what_came_after_it(self) -> None:
+        for status, code in (("fail", Exit.UNEXPECTED_ANSWER), ("error", Exit.CANNOT_RUN), ("pass", Exit.CANNOT_RUN)):
+            recorded = Recorded(run_on("old", a=status), Stop("the guest was lost"), None)
+            self.assertEqual(recorded.exit_code, code)
+
+    def test_one_that_skipped_everything_leaves_the_others_good(self) -> None:
+        code, _, _ = self.asked({"here": run_on("here", a="pass"), "old": run_on("old", a="skip")}, HERE, OLD)
+        self.assertEqual(code, Exit.EXPECTED)
 
     def test_what_failed_is_named(self) -> None:
         _, said, _ = self.asked({"here": run_on("here", a="pass", b="fail"), "old": run_on("old", a="pass")}, HERE, OLD)

@@ -28,6 +28,7 @@ from driver.processes import Interrupts
 from driver.progress import Progress
 from driver.stop import Exit, Stop
 from kernels import cache, catalogue, qemu
+from kernels.channel import GuestLost
 from kernels.guest import Guest
 from kernels.qemu import Qemu
 from results.claims import Case
@@ -198,6 +199,20 @@ class Snapshots(Guests):
                 [path] = self.kept()
                 self.assertNotEqual(path.read_bytes(), damaged)
         self.assertRegex("\n".join(self.said), r"\Atest: its snapshot was no good \(.*\): booted afresh\Z")
+
+    def test_one_that_does_not_answer_is_made_anew(self) -> None:
+        self.facts()
+        put = Guest.put
+        lost = iter([True])
+
+        def silent(one: Guest, programs: Mapping[str, bytes]) -> None:
+            if next(lost, False):
+                raise GuestLost("took no order within 60 s")
+            put(one, programs)
+
+        with mock.patch.object(Guest, "put", silent):
+            self.assertIn(b"schema", self.facts())
+        self.assertRegex(self.said[-1], r"its snapshot was no good \(took no order .*\): booted afresh")
 
     def cut(self, path: Path) -> None:
         os.truncate(path, path.stat().st_size // 2)

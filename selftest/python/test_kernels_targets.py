@@ -27,11 +27,15 @@ class Find(unittest.TestCase):
             path = Path(folder) / "My vmlinux!"
             path.touch()
             (found,) = targets.find([str(path)])
-            self.assertEqual((found.name, found.path, found.guest), ("own-my-vmlinux-", path, True))
+            self.assertRegex(found.name, r"\Aown-my-vmlinux--[0-9a-f]{6}\Z")
+            self.assertEqual((found.path, found.guest), (path, True))
             before = os.getcwd()
             os.chdir(folder)
             self.addCleanup(os.chdir, before)
             self.assertEqual(targets.find([path.name])[0].path, path)
+
+    def test_two_builds_are_two_kernels(self) -> None:
+        self.assertEqual(len(targets.find(["a/bzImage", "b/bzImage", "a/bzImage"])), 2)
 
     def test_an_unknown_word_is_named_with_what_is_near(self) -> None:
         with self.assertRaisesRegex(UnknownKernel, "deb-6.12.43"):

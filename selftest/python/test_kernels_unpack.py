@@ -7,6 +7,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -145,6 +146,19 @@ class Own(Files):
         self.assertIn("packed in a way", self.refused_packed(b"nothing known"))
         self.assertIn("damaged", self.refused_packed(gzip.compress(vmlinux(pvh=True))[:40]))
 
+    def test_a_bzimage_cut_in_its_header(self) -> None:
+        self.assertIn("damaged", self.refused(self.file("bzImage", bzimage(b"")[:0x207])))
+
+    def test_a_tree_cannot_name_places_outside_of_it(self) -> None:
+        self.file("tree/arch/x86/boot/bzImage", bzimage(gzip.compress(vmlinux(pvh=True))))
+        release = self.file("tree/include/config/kernel.release", b"../../../escaped\n")
+        with self.assertRaisesRegex(NoKernel, "is no release of a kernel"):
+            unpack.own(self.folder / "tree", self.folder / "into")
+        release.write_text("9.8.7\n")
+        outside = self.file("outside.ko", b"")
+        self.file("tree/modules.order", f"{outside}\n../outside.ko\n".encode())
+        self.assertEqual(unpack.own(self.folder / "tree", self.folder / "into").modules, {})
+
     def refused_packed(self, payload: bytes) -> str:
         return self.refused(self.file("bzImage", bzimage(payload)))
 
@@ -156,11 +170,19 @@ class Modules(Files):
             self.assertEqual(unpack._needs(Path("/b"), "1", "y"), [Path("/b/x.ko.xz"), Path("/b/y.ko")])
 
     def test_a_module_that_is_not_there_needs_nothing(self) -> None:
-        def fails(*command: str) -> str:
-            raise NoKernel("modprobe: not found")
-
-        with mock.patch.object(unpack, "run", fails):
+        with mock.patch.object(unpack, "run", self.failing("modprobe: FATAL: Module dccp not found in directory /b")):
             self.assertEqual(unpack._needs(Path("/b"), "1", "dccp"), [])
+
+    def test_a_modprobe_that_was_ended_does_not_say_that_a_module_is_not_there(self) -> None:
+        with mock.patch.object(unpack, "run", self.failing("modprobe: ended with -2 and said nothing")):
+            with self.assertRaisesRegex(NoKernel, "ended with -2"):
+                unpack._needs(Path("/b"), "1", "dccp")
+
+    def failing(self, text: str) -> Callable[..., str]:
+        def fails(*command: str) -> str:
+            raise NoKernel(text)
+
+        return fails
 
     def test_a_packed_module_is_unpacked(self) -> None:
         module = self.file("tun.ko.xz", lzma.compress(CONTENT))

@@ -113,6 +113,12 @@ class Contradictions(unittest.TestCase):
                 run = sample.swept(made, **{"known_deviations": (lost, sample.ENTRIES[1])} | meta)
                 self.assertNotIn("device_not_compared.unmatched", self.kinds(run))
 
+    def test_each_glob_of_an_entry_has_a_case(self) -> None:
+        entry = sample.ENTRIES[0]
+        stale = dataclasses.replace(entry, cases=(*entry.cases, "known_anomalies.renamed"))
+        [found] = discrepancies(sample.swept(known_deviations=(stale, sample.ENTRIES[1])))
+        self.assertEqual((found.kind, found.why), ("unmatched", "no case has an id like known_anomalies.renamed"))
+
     def test_a_cause_that_the_sweep_did_not_meet(self) -> None:
         made = sample.sweep(counts={"device_not_compared": 7920})
         self.assert_kinds(sample.swept(made), "udp_first_match.unseen")
