@@ -98,6 +98,8 @@ class Socket {
   Outcome Listen(int backlog = 1024);
   // ETIMEDOUT when nobody answered within the step limit.
   Outcome Connect(const Address& address, uint16_t port);
+  // The same without waiting: EINPROGRESS when nobody answered at once.  The socket does not block from then on.
+  Outcome StartConnect(const Address& address, uint16_t port);
   // connect(AF_UNSPEC): dissolves the association.  connect(2)
   Outcome Disconnect();
   // `how`: SHUT_RD, SHUT_WR, SHUT_RDWR.
