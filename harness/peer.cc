@@ -14,8 +14,18 @@
 namespace portshare {
 namespace {
 
+// Looks in a row that find no connection of a port: none is on its way any more, or the kernel shows only sockets that
+// somebody has open (gVisor).  A look takes a millisecond and more.
+constexpr int kLooksInVain = 200;
+
+// What one look finds of a port's sockets.
+struct Found {
+  bool state = false;
+  bool connection = false;
+};
+
 // One socket a line after the heading: index, local address:port in hex, remote, state in hex.  proc(5)
-bool Shows(const char* file, uint16_t local_port, const std::string& state) {
+void Look(const char* file, uint16_t local_port, const std::string& state, Found& found) {
   std::ifstream lines(file);
   std::string line;
   std::getline(lines, line);
@@ -24,9 +34,11 @@ bool Shows(const char* file, uint16_t local_port, const std::string& state) {
     std::string index, local, remote, number;
     fields >> index >> local >> remote >> number;
     const auto port = std::stoul(local.substr(local.rfind(':') + 1), nullptr, 16);
-    if (port == local_port && TcpStateName(std::stoi(number, nullptr, 16)) == state) return true;
+    if (port != local_port) continue;
+    const std::string name = TcpStateName(std::stoi(number, nullptr, 16));
+    found.state = found.state || name == state;
+    found.connection = found.connection || name != "LISTEN";
   }
-  return false;
 }
 
 }  // namespace
@@ -40,9 +52,14 @@ void AwaitState(uint16_t local_port, const std::string& state) {
   const std::string step = "await " + state + " on port " + std::to_string(local_port);
   Journal::Get().Asking(step);
   const auto deadline = std::chrono::steady_clock::now() + kStepLimit;
-  while (!Shows("/proc/thread-self/net/tcp", local_port, state) &&
-         !Shows("/proc/thread-self/net/tcp6", local_port, state)) {
-    if (std::chrono::steady_clock::now() > deadline) {
+  for (int in_vain = 0;;) {
+    Found found;
+    for (const char* file : {"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"}) {
+      Look(file, local_port, state, found);
+    }
+    if (found.state) break;
+    in_vain = found.connection ? 0 : in_vain + 1;
+    if (in_vain == kLooksInVain || std::chrono::steady_clock::now() > deadline) {
       Journal::Get().Needs(Journal::Get().Answered(Outcome{step, ETIMEDOUT, ""}));
     }
     poll(nullptr, 0, 1);

@@ -80,6 +80,26 @@ Prefix Parse(const std::string& text) {
   return Prefix(parsed);
 }
 
+// By ioctl(2), which is everywhere and quick.  netdevice(7)
+void Ask(unsigned long request, ifreq& link, const std::string& action) {
+  const Descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!any.open()) throw CannotAsk("socket", errno);
+  if (ioctl(any.number(), request, &link) != 0) throw CannotAsk(action, errno);
+}
+
+ifreq Named(const std::string& name) {
+  ifreq link{};
+  name.copy(link.ifr_name, sizeof link.ifr_name - 1);
+  return link;
+}
+
+// Not by rtnetlink: gVisor never acknowledges the question there.
+int IndexOf(const std::string& name) {
+  ifreq link = Named(name);
+  Ask(SIOCGIFINDEX, link, "find link " + name);
+  return link.ifr_ifindex;
+}
+
 // A fresh link drops what is sent until the kernel's link watch has run: wait for the operational state, not for time.
 void AwaitOperational(const std::string& name) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -96,9 +116,9 @@ void Add(nl_sock* netlink, rtnl_link* link, const std::string& name) {
   LinkUp(name);
 }
 
-Address AddressOf(nl_sock* netlink, const std::string& device, const std::string& text) {
+Address AddressOf(const std::string& device, const std::string& text) {
   Address address(rtnl_addr_alloc());
-  rtnl_addr_set_ifindex(address.get(), rtnl_link_get_ifindex(Find(netlink, device).get()));
+  rtnl_addr_set_ifindex(address.get(), IndexOf(device));
   Check(rtnl_addr_set_local(address.get(), Parse(text).get()), "set address " + text);
   rtnl_addr_set_flags(address.get(), IFA_F_NODAD);
   return address;
@@ -106,16 +126,13 @@ Address AddressOf(nl_sock* netlink, const std::string& device, const std::string
 
 }  // namespace
 
-// By ioctl(2), which is everywhere and quick: a link is brought up for each case.  netdevice(7)
+// A link is brought up for each case.
 void LinkUp(const std::string& name) {
-  const Descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!any.open()) throw CannotAsk("socket", errno);
-  ifreq link{};
-  name.copy(link.ifr_name, sizeof link.ifr_name - 1);
-  if (ioctl(any.number(), SIOCGIFFLAGS, &link) != 0) throw CannotAsk("flags of link " + name, errno);
+  ifreq link = Named(name);
+  Ask(SIOCGIFFLAGS, link, "flags of link " + name);
   if ((link.ifr_flags & IFF_UP) != 0) return;
   link.ifr_flags = static_cast<int16_t>(link.ifr_flags | IFF_UP);
-  if (ioctl(any.number(), SIOCSIFFLAGS, &link) != 0) throw CannotAsk("set link " + name + " up", errno);
+  Ask(SIOCSIFFLAGS, link, "set link " + name + " up");
 }
 
 void AddVethPair(const std::string& name, const std::string& peer) {
@@ -147,13 +164,12 @@ void AddVrf(const std::string& name, unsigned table) {
 
 void AddAddress(const std::string& device, const std::string& address) {
   const NetlinkSocket netlink = Rtnetlink();
-  Check(rtnl_addr_add(netlink.get(), AddressOf(netlink.get(), device, address).get(), 0), "add address " + address);
+  Check(rtnl_addr_add(netlink.get(), AddressOf(device, address).get(), 0), "add address " + address);
 }
 
 void DeleteAddress(const std::string& device, const std::string& address) {
   const NetlinkSocket netlink = Rtnetlink();
-  Check(rtnl_addr_delete(netlink.get(), AddressOf(netlink.get(), device, address).get(), 0),
-        "delete address " + address);
+  Check(rtnl_addr_delete(netlink.get(), AddressOf(device, address).get(), 0), "delete address " + address);
 }
 
 void AddRoute(const std::string& prefix, const std::string& device) {
@@ -162,9 +178,8 @@ void AddRoute(const std::string& prefix, const std::string& device) {
   const Route route(rtnl_route_alloc());
   Check(rtnl_route_set_dst(route.get(), destination.get()), "set destination " + prefix);
   rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
-  const int index = rtnl_link_get_ifindex(Find(netlink.get(), device).get());
   rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, index);
+  rtnl_route_nh_set_ifindex(hop, IndexOf(device));
   rtnl_route_add_nexthop(route.get(), hop);
   Check(rtnl_route_add(netlink.get(), route.get(), 0), "add route " + prefix);
 }

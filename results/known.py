@@ -14,7 +14,8 @@ from results.decode import Malformed, decode
 
 FILE = Path(__file__).parent / "known_deviations.toml"
 CAUSE = re.compile(r"[a-z0-9_]+")
-NONE = "none"  # for an answer: the case could not be asked, or not to its end
+# For an answer: the case could not be asked, or not to its end; the wrong answers have no names, as numbers have none.
+NONE, UNNAMED = "none", "unnamed"
 _EPOCH = re.compile(r"!?[a-z0-9_]+( !?[a-z0-9_]+)*")
 
 
@@ -26,7 +27,8 @@ class Deviation:
     is found or how it was reported. It is of an `epoch`, the behaviour whose absence is the cause, or whose presence
     where a "!" goes before its name, or several of them with blanks between, all of which it takes; or of a `target`,
     a glob of targets' names; the other of the two is "". `answer` is the one wrong answer that is expected, as got()
-    has it, "" for any; NONE: the case cannot be asked. `sweep`: the sweep counts the cause.
+    has it, or several with blanks between, of which each case gives one or more, "" for any; NONE: the case cannot be
+    asked; UNNAMED: a number, a share or the like. `sweep`: the sweep counts the cause.
     """
     cause: str
     says: str
@@ -37,6 +39,12 @@ class Deviation:
     target: str = ""
     answer: str = ""
     sweep: bool = False
+
+    def explains(self, answers: Collection[str]) -> bool:
+        """These wrong answers of one case, () where they have no names, are the expected ones."""
+        if self.answer:
+            return set(answers or (UNNAMED,)) <= set(self.answer.split())
+        return NONE not in answers
 
     @property
     def behaviours(self) -> dict[str, bool]:
@@ -67,10 +75,11 @@ def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool]
            answers: Collection[str] | None = None) -> Deviation | None:
     """The entry for which a failure of this case with these wrong answers is known on a target; None if it is none.
 
-    None for `answers` where they are not known yet.
+    None for `answers` where they are not known yet. An entry of the target goes before those of epochs: what a target
+    that is no Linux answers has causes of its own.
     """
-    return next((entry for entry in entries if entry.covers(case_id) and entry.excused(target, epochs)
-                 and (answers is None or set(answers) == {entry.answer} or not (entry.answer or NONE in answers))), None)
+    return next((entry for entry in sorted(entries, key=lambda entry: not entry.target) if entry.covers(case_id) and entry.excused(target, epochs)
+                 and (answers is None or entry.explains(answers))), None)
 
 
 @dataclass(frozen=True)

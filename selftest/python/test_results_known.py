@@ -67,6 +67,45 @@ class OneCase(unittest.TestCase):
                          (["fail"], sample.STORY))
 
 
+class Answers(unittest.TestCase):
+    ENTRY = known.Deviation("no_sysctl", "It cannot be set.", ("ports.*",), "target", "", target="gvisor*", answer="ENOENT ok")
+
+    def test_each_wrong_answer_must_be_one_of_several(self) -> None:
+        for answers, explained in (
+            (("ENOENT",), True),
+            (("ok", "ENOENT"), True),
+            (("ENOENT", "EPERM"), False),
+            ((), False),
+            ((known.NONE,), False),
+        ):
+            with self.subTest(answers):
+                self.assertEqual(self.ENTRY.explains(answers), explained)
+
+    def test_numbers_have_no_name(self) -> None:
+        entry = dataclasses.replace(self.ENTRY, answer=known.UNNAMED)
+        for answers, explained in (((), True), (("ok",), False), ((known.NONE,), False)):
+            with self.subTest(answers):
+                self.assertEqual(entry.explains(answers), explained)
+
+    def test_without_one_any_wrong_answer_is_explained_but_not_that_there_is_none(self) -> None:
+        entry = dataclasses.replace(self.ENTRY, answer="")
+        self.assertTrue(entry.explains(()))
+        self.assertTrue(entry.explains(("EPERM",)))
+        self.assertFalse(entry.explains((known.NONE,)))
+
+    def test_an_entry_of_the_target_goes_first(self) -> None:
+        epoch = dataclasses.replace(self.ENTRY, cause="epoch", target="", epoch="reuseport", answer="")
+        entries = (epoch, self.ENTRY)
+        for target, answers, cause in (
+            ("gvisor-1", ("ok",), "no_sysctl"),
+            ("gvisor-1", ("EPERM",), "epoch"),
+            ("deb-1", ("ok",), "epoch"),
+        ):
+            with self.subTest(target=target, answers=answers):
+                found = known.excuse(entries, target, {"reuseport": False}, "ports.x", answers)
+                self.assertEqual(found and found.cause, cause)
+
+
 class Contradictions(unittest.TestCase):
     def kinds(self, run: Run) -> list[str]:
         return [found.id.removeprefix("known_deviations.") for found in discrepancies(run)]
