@@ -16,6 +16,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _RELEASE = re.compile(r"\(([^()]*\d[^()]*)\)")
 # What the suite or the target's equipment makes: nothing that an epoch would have to explain.
 _OF_THEMSELVES: tuple[Kind, ...] = ("not_asked", "added", "gone")
+# What a case can come to where it asks for the right answer of its kernel, and gets it, or what is known instead.
+_AS_IT_SHOULD = ("pass", "known", "skip")
 SWEEP = "sweep: "  # before the cause of deviations, where a line is of the model and not of a case
 
 
@@ -127,6 +129,9 @@ class _Reasons:
     follows: dict[str, set[str]]
 
     def of_case(self, case_id: str, old: Answer, new: Answer) -> str:
+        """A case asks for what is right with the epochs that its kernel has: a failure is never due to one of them."""
+        if not {old.status, new.status} <= set(_AS_IT_SHOULD):
+            return ""
         covering = [entry for entry in self._entries() if entry.covers(case_id)]
         if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(name for entry in covering for name in entry.behaviours)]):
             return found

@@ -53,7 +53,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
             lines = _lines(of_kind)
         blocks.append("\n".join([heading, *lines]) + "\n")
     if found.unexplained:
-        heading = f"UNEXPLAINED {len(found.unexplained):,}: no epoch that differs, no known deviation"
+        heading = f"UNEXPLAINED {len(found.unexplained):,}: due to no epoch that differs and to no known deviation"
         lines = _lines([*found.unexplained], kinds=True)
         blocks.append("\n".join([paint(heading, "red", style), *lines]) + "\n")
     return [block for block in blocks if block]

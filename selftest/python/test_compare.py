@@ -21,6 +21,7 @@ from selftest.python import results_sample as sample
 
 LOG = Style(color=False, width=80)
 PASS, OK, INUSE = Answer("pass"), Answer("fail", ("ok",)), Answer("fail", ("EADDRINUSE",))
+KNOWN = Answer("known", ("ok",))
 SHARES = "connect.shares"
 GVISOR = Deviation("gvisor_no_owner_check", "No owner is asked.", ("owners.*",), "target", "it", target="gvisor*")
 LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it",
@@ -109,8 +110,9 @@ class Kinds(unittest.TestCase):
 
 
 class Explained(unittest.TestCase):
-    def why(self, case_id: str, before: dict[str, Any], after: dict[str, Any], new: Answer = OK) -> str:
-        found = compared(side(cases={case_id: PASS}, **before), side(cases={case_id: new}, **after))
+    def why(self, case_id: str, before: dict[str, Any], after: dict[str, Any], new: Answer = KNOWN,
+            old: Answer = PASS) -> str:
+        found = compared(side(cases={case_id: old}, **before), side(cases={case_id: new}, **after))
         [difference] = found.differences
         return difference.why
 
@@ -130,13 +132,22 @@ class Explained(unittest.TestCase):
             self.assertEqual(self.why("known.tcp", {"known": (entry,)}, mended), "epoch asks_every_holder")
         self.assertEqual(self.why("known.tcp", {}, mended), "")
 
+    def test_no_failure_is_due_to_an_epoch_or_a_known_deviation(self) -> None:
+        has = {"epochs": {"shares": True, "asks_every_holder": True}, "known": (LACKING,)}
+        gvisor = {"target": "gvisor", "known": (GVISOR,)}
+        for status in ("fail", "crashed", "timeout", "error", "missing"):
+            for case_id, sides in ((SHARES, ({}, has)), ("known.tcp", ({}, has)), ("owners.x", (gvisor, {}))):
+                with self.subTest(f"{case_id} {status}"):
+                    self.assertEqual(self.why(case_id, *sides, Answer(status)), "")
+                    self.assertEqual(self.why(case_id, *sides, KNOWN, Answer(status)), "")
+        self.assertEqual(self.why("owners.x", gvisor, {}, Answer("fail", ("EADDRINUSE",)), KNOWN), "")
+
     def test_by_a_known_deviation_of_one_target(self) -> None:
         gvisor = {"target": "gvisor-20240729", "known": (GVISOR,)}
-        known = Answer("known", ("ok",))
-        self.assertEqual(self.why("owners.x", {}, gvisor, known), "known deviation gvisor_no_owner_check (target)")
+        self.assertEqual(self.why("owners.x", {}, gvisor), "known deviation gvisor_no_owner_check (target)")
         self.assertEqual(self.why("owners.x", {}, gvisor, INUSE), "", "a wrong answer that the entry does not excuse")
-        self.assertEqual(self.why("owners.x", {"target": "gvisor"}, gvisor, known), "", "both are gVisor")
-        self.assertEqual(self.why("other.x", {}, gvisor, known), "")
+        self.assertEqual(self.why("owners.x", {"target": "gvisor"}, gvisor), "", "both are gVisor")
+        self.assertEqual(self.why("other.x", {}, gvisor), "")
 
     def test_a_wavering_case_has_no_answer_to_explain(self) -> None:
         self.assertEqual(self.why(SHARES, {}, {"epochs": {"shares": True}}, Answer("flaky")), "")
@@ -202,7 +213,7 @@ class Properties(unittest.TestCase):
 
 class Told(unittest.TestCase):
     BEFORE = side("20261122T141500Z-1", cases={
-        SHARES: OK, "owners.tcp": PASS, "owners.odd": PASS, "sctp.a": PASS, "sctp.b": PASS, "old.case": PASS,
+        SHARES: KNOWN, "owners.tcp": PASS, "owners.odd": PASS, "sctp.a": PASS, "sctp.b": PASS, "old.case": PASS,
         "waver.s": PASS, "mended.now": INUSE,
         "explore.udp": Answer("pass", (), ("udp_first_match",))}, known=(LACKING,))
     AFTER = side("20261122T141500Z-2", target="gvisor", release="4.4.0", known=(LACKING, GVISOR),

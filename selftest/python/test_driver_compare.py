@@ -75,12 +75,14 @@ class Compare(Kept):
 
     def test_the_claims_kept_with_a_run_explain(self) -> None:
         self.keep("20261122T000000Z-1")
-        self.keep("20261122T000001Z-1", BROKEN, target="new", epochs={"reuseport": False})
+        entry = dataclasses.replace(sample.ENTRIES[0], cases=("tcp_reuseaddr.*",), epoch="", target="new", sweep=False)
+        self.keep("20261122T000001Z-1", BROKEN, target="new", epochs={"reuseport": False},
+                  known_deviations=(*sample.ENTRIES, entry))
         said = sample.claims()
         said["cases"][0] |= {"id": "tcp_reuseaddr.shares", "epochs": ["reuseport"]}
         (self.folder / "20261122T000001Z-1" / "claims.json").write_text(json.dumps(said))
         code, text = self.ask("compare", "here", "new")
-        self.assertIn("  tcp_reuseaddr.shares  PASS -> success  epoch reuseport (3.9)\n", text)
+        self.assertIn("  tcp_reuseaddr.shares  PASS -> success (known)  epoch reuseport (3.9)\n", text)
         self.assertEqual(code, 0)
 
     def test_what_is_neither_run_nor_target(self) -> None:
@@ -154,6 +156,7 @@ class ARun(Kept):
         super().setUp()
         self.program = self.folder / "program"
         self.enterContext(mock.patch("driver.build.programs", lambda *_: build.Programs(self.program, None)))
+        self.enterContext(mock.patch("results.known.load", lambda: ()))  # whose epochs this program does not have
 
     def run_it(self, names: str, *words: str) -> tuple[int, str]:
         for earlier in self.folder.glob("2*Z-*"):  # of this second and process, as the next one
