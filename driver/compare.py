@@ -68,7 +68,7 @@ def against_baseline(run: Run, claims: Listing) -> Comparison | None:
 
 
 def _code(found: Comparison) -> Exit:
-    return Exit.UNEXPECTED_ANSWER if found.unexplained else Exit.EXPECTED
+    return Exit.UNEXPECTED_ANSWER if found.surprising else Exit.EXPECTED
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:

@@ -27,7 +27,7 @@ class Answer:
 class Answers:
     """All answers of a run on one target. `name` is the run's id, or what a baseline is called.
 
-    `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them.
+    `agreed`: they are a baseline, from which the target should not stray. `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them.
     """
     name: str
     target: str
@@ -36,6 +36,7 @@ class Answers:
     epochs: dict[str, bool]
     cases: dict[str, Answer]
     known: tuple[Deviation, ...] = ()
+    agreed: bool = False
 
 
 def of_run(run: Run) -> Answers:

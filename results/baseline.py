@@ -51,7 +51,7 @@ def load(path: Path) -> Answers:
         answers |= {case_id: (status, words) for case_id, words in table.items()}
     cases = {case_id: Answer(status, tuple(words.split()), causes.get(case_id, ()))
              for case_id, (status, words) in answers.items()}
-    return Answers("baseline", file.target, file.release, True, file.epochs, cases)
+    return Answers("baseline", file.target, file.release, True, file.epochs, cases, agreed=True)
 
 
 def text(answers: Answers) -> str:

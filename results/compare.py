@@ -37,11 +37,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class EpochChange:
-    """A behaviour that one of the two targets has. `follow` counts the cases whose right answer it decides."""
+    """A behaviour that one of the two targets has; None where its probe came to no answer.
+
+    `follow` counts the cases whose right answer it decides.
+    """
     epoch: Epoch
-    before: bool
-    after: bool
+    before: bool | None
+    after: bool | None
     follow: int
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Both values."""
+        before, after = ("no answer" if value is None else str(value).lower() for value in (self.before, self.after))
+        return before, after
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,15 @@ class Comparison:
         return tuple(difference for difference in self.differences if difference.unexplained)
 
     @property
+    def strayed(self) -> tuple[EpochChange, ...]:
+        """The epochs that are not as agreed. One that explains what differs needs to be agreed upon itself."""
+        return tuple(change for change in self.epochs if self.before.agreed and change.before is not None)
+
+    @property
+    def surprising(self) -> bool:
+        return bool(self.unexplained or self.strayed)
+
+    @property
     def empty(self) -> bool:
         return not self.epochs and not self.differences
 
@@ -72,10 +90,12 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
     follows: dict[str, set[str]] = {}
     for case in (case for listing in listings for case in listing.cases):
         follows.setdefault(case.id, set()).update(case.epochs)
-    epochs = tuple(EpochChange(texts.get(name, Epoch(name, "", "")), value, after.epochs[name],
+    epochs = tuple(EpochChange(texts.get(name, Epoch(name, "", "")), before.epochs.get(name), after.epochs.get(name),
                                sum(name in names for names in follows.values()))
-                   for name, value in before.epochs.items() if after.epochs.get(name, value) is not value)
-    reasons = _Reasons(before, after, {change.epoch.name: change.epoch for change in epochs}, follows)
+                   for name in dict.fromkeys([*before.epochs, *after.epochs])
+                   if before.epochs.get(name) is not after.epochs.get(name))
+    differing = {change.epoch.name: change.epoch for change in epochs if None not in (change.before, change.after)}
+    reasons = _Reasons(before, after, differing, follows)
     differences = []
     for case_id in dict.fromkeys([*before.cases, *after.cases]):
         old, new = before.cases.get(case_id), after.cases.get(case_id)

@@ -30,7 +30,8 @@ def beside_baseline(found: Comparison, style: Style) -> str:
 def summary(found: Comparison) -> str:
     counts = Counter(difference.kind for difference in found.differences)
     said = [f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if counts[kind]]
-    return ", ".join([f"{found.same:,} the same", *said, f"{len(found.unexplained):,} unexplained"])
+    strayed = [f"{counted(len(found.strayed), 'epoch')} not as agreed"] if found.strayed else []
+    return ", ".join([f"{found.same:,} the same", *said, *strayed, f"{len(found.unexplained):,} unexplained"])
 
 
 def _title(side: Answers) -> str:
@@ -62,8 +63,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
 def _epochs(found: Comparison, style: Style) -> str:
     lines = []
     for change in found.epochs:
-        values = f"{str(change.before).lower()} -> {str(change.after).lower()}"
-        lines.append(printable(f"  {change.epoch.name}  {values}"))
+        lines.append(printable(f"  {change.epoch.name}  {' -> '.join(change.words)}"))
         lines += labelled("", filter(None, [change.epoch.says, change.epoch.source]), style.width, column=6)
         if change.follow:
             lines.append(f"      decides what {counted(change.follow, _CASE)} should answer")

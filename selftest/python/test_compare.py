@@ -93,8 +93,23 @@ class Kinds(unittest.TestCase):
         self.assertEqual(told(compared(part, whole)), [("fixed", "a.b", "")])
 
     def test_an_epoch_alone_is_a_difference_too(self) -> None:
-        found = compared(side(), side(epochs={"shares": True}))
+        found = compared(side(), side(epochs={"shares": True, "asks_every_holder": False}))
         self.assertEqual((found.empty, [change.epoch.name for change in found.epochs]), (False, ["shares"]))
+
+    def test_an_epoch_that_one_probe_came_to_no_answer_for_is_told(self) -> None:
+        for before, after, words in (({}, {"odd": True}, "odd  no answer -> true"), ({"odd": False}, {}, "odd  false -> no")):
+            found = compared(side(epochs=before), side(epochs=after))
+            self.assertFalse(found.surprising)
+            self.assertIn(words, differences.text(found, LOG))
+
+    def test_an_epoch_that_is_not_as_agreed_needs_to_be_agreed_upon(self) -> None:
+        agreed = side(epochs={"shares": True}, agreed=True, cases={SHARES: PASS})
+        for epochs, strayed in (({"shares": True}, 0), ({"shares": True, "new": True}, 0), ({"shares": False}, 1), ({}, 1)):
+            found = compared(agreed, side(epochs=epochs, cases={SHARES: PASS}))
+            self.assertEqual((len(found.strayed), found.unexplained, found.surprising), (strayed, (), bool(strayed)))
+            self.assertEqual("1 epoch not as agreed" in differences.summary(found), bool(strayed))
+        found = compared(agreed, side(epochs={"shares": False}, cases={SHARES: KNOWN}))
+        self.assertEqual((told(found), found.surprising), ([("broken", SHARES, "epoch shares (6.18)")], True))
 
     def test_what_a_wavering_case_answered_now_and_then_is_not_compared(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

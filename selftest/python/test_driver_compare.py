@@ -141,6 +141,18 @@ class BesideBaseline(Kept):
         self.assertEqual(code, 1)
         self.assertEqual(self.beside(self.keep("20261122T000002Z-1", target="other"))[1], 0)
 
+    def test_an_epoch_that_changed_or_that_no_probe_finds_fails_until_it_is_blessed(self) -> None:
+        kept = self.keep("20261122T000000Z-1")
+        self.ask("bless")
+        for changed in (kept.epochs | {"reuseport": False}, {}):
+            text, code = self.beside(dataclasses.replace(kept, epochs=changed))
+            self.assertIn("not as agreed, 0 unexplained", text)
+            self.assertEqual(code, 1)
+        self.assertEqual(self.beside(dataclasses.replace(kept, epochs=kept.epochs | {"new": True}))[1], 0)
+        mended = self.keep("20261122T000001Z-1", epochs=kept.epochs | {"reuseport": False})
+        self.assertIn("  reuseport  true -> false\n", self.ask("bless")[1])
+        self.assertEqual(self.beside(mended), ("", 0))
+
     def test_an_unreadable_one_is_one_line(self) -> None:
         self.path.parent.mkdir()
         self.path.write_text("target = ")
