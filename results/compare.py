@@ -10,7 +10,7 @@ from results.answers import Answer, Answers
 from results.known import Deviation
 from results.listing import Epoch, Listing
 
-Kind = Literal["fixed", "broken", "changed", "flaky", "not_asked", "added", "gone"]
+Kind = Literal["fixed", "broken", "changed", "flaky", "lost", "not_asked", "added", "gone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Where a source of an epoch ends with a release.
 _RELEASE = re.compile(r"\(([^()]*\d[^()]*)\)")
@@ -101,7 +101,7 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
         old, new = before.cases.get(case_id), after.cases.get(case_id)
         if old and new:
             if (old.status, old.words) != (new.status, new.words):
-                kind = _kind(old, new)
+                kind = _kind(old, new, before.agreed)
                 why = "" if kind == "flaky" else reasons.of_case(case_id, old, new)
                 differences.append(Difference(kind, case_id, str(old), str(new), why))
         elif new and before.whole:
@@ -113,11 +113,12 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
     return Comparison(before, after, epochs, (*differences, *_of_sweep(before, after, reasons)), same)
 
 
-def _kind(old: Answer, new: Answer) -> Kind:
+def _kind(old: Answer, new: Answer, agreed: bool) -> Kind:
+    """Between two targets what one of them cannot be asked is no fault; a target that could be asked it has lost it."""
     if "flaky" in (old.status, new.status):
         return "flaky"
     if "skip" in (old.status, new.status):
-        return "not_asked"
+        return "lost" if agreed and old.status != "skip" else "not_asked"
     worse = _badness(new) - _badness(old)
     return "broken" if worse > 0 else "fixed" if worse < 0 else "changed"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from results.answers import Answers
 from results.compare import KINDS, Comparison, Difference
@@ -46,7 +47,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
         heading = f"{kind.upper().replace('_', ' ')} {len(of_kind):,}"
         if not of_kind:
             continue
-        if kind == "not_asked":
+        if kind in ("lost", "not_asked"):
             lines = _not_asked(of_kind)
         elif kind in ("added", "gone"):
             lines = _one_sided(of_kind)
@@ -55,7 +56,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
         blocks.append("\n".join([heading, *lines]) + "\n")
     if found.unexplained:
         heading = f"UNEXPLAINED {len(found.unexplained):,}: due to no epoch that differs and to no known deviation"
-        lines = _lines([*found.unexplained], kinds=True)
+        lines = _lines(_grouped(found.unexplained), kinds=True)
         blocks.append("\n".join([paint(heading, "red", style), *lines]) + "\n")
     return [block for block in blocks if block]
 
@@ -70,10 +71,20 @@ def _epochs(found: Comparison, style: Style) -> str:
     return "\n".join([f"EPOCHS THAT DIFFER: {len(found.epochs)}", *lines]) + "\n" if lines else ""
 
 
-def _lines(differences: Sequence[Difference], kinds: bool = False) -> list[str]:
+def _lines(differences: Iterable[Difference], kinds: bool = False) -> list[str]:
     rows = [(f"  {difference.id}", f"{difference.before} -> {difference.after}",
              difference.kind if kinds else difference.why) for difference in differences]
     return [printable(line.rstrip()) for line in columns(rows, words=3)]
+
+
+def _grouped(differences: Sequence[Difference]) -> list[Difference]:
+    """What was lost comes last: by the answers of both sides, each with its first case and the number of the others."""
+    singles = [difference for difference in differences if difference.kind != "lost"]
+    groups: dict[tuple[str, str], list[Difference]] = {}
+    for lost in (difference for difference in differences if difference.kind == "lost"):
+        groups.setdefault((lost.before, lost.after), []).append(lost)
+    return singles + [replace(first, id=f"{first.id} and {len(others):,} more" if others else first.id)
+                      for first, *others in groups.values()]
 
 
 def _not_asked(differences: Iterable[Difference]) -> list[str]:

@@ -124,6 +124,35 @@ class Kinds(unittest.TestCase):
             self.assertEqual(len(found.unexplained), count, f"{old} {new}")
 
 
+class Lost(unittest.TestCase):
+    """What a target was asked when its baseline was agreed upon."""
+
+    SKIP = Answer("skip", ("no_vrf",))
+
+    def test_a_skip_of_what_was_asked_is_unexplained(self) -> None:
+        for old in (PASS, KNOWN, OK):
+            agreed, now = side(agreed=True, cases={"a.b": old}), side(cases={"a.b": self.SKIP})
+            self.assertEqual([(found.kind, found.unexplained) for found in compared(agreed, now).differences],
+                             [("lost", True)])
+
+    def test_what_was_never_asked_or_is_explained_is_not(self) -> None:
+        agreed = side(agreed=True, cases={"a.b": self.SKIP, "a.c": self.SKIP, SHARES: PASS})
+        now = side(cases={"a.b": PASS, "a.c": Answer("skip", ("no_sctp",)), SHARES: self.SKIP},
+                   epochs={"shares": True, "asks_every_holder": False})
+        found = compared(agreed, now)
+        self.assertEqual(told(found), [("not_asked", "a.b", ""), ("not_asked", "a.c", ""),
+                                       ("lost", SHARES, "epoch shares (6.18)")])
+        self.assertEqual(found.unexplained, ())
+        self.assertIn("\nLOST 1\n  PASS -> SKIP no_vrf  1 case\n", differences.text(found, LOG))
+
+    def test_told_by_what_it_answered_now_and_then(self) -> None:
+        agreed = side(agreed=True, cases={f"a.b_{number}": PASS for number in range(30)} | {"a.c": PASS, "a.d": PASS})
+        now = side(cases={case_id: self.SKIP for case_id in agreed.cases} | {"a.c": OK, "a.d": Answer("skip", ("x",))})
+        self.assertIn("\n  a.c                PASS -> ok           broken\n"
+                      "  a.b_0 and 29 more  PASS -> SKIP no_vrf  lost\n"
+                      "  a.d                PASS -> SKIP x       lost\n", differences.text(compared(agreed, now), LOG))
+
+
 class Explained(unittest.TestCase):
     def why(self, case_id: str, before: dict[str, Any], after: dict[str, Any], new: Answer = KNOWN,
             old: Answer = PASS) -> str:

@@ -188,6 +188,11 @@ class ARun(Kept):
         code, text = self.run_it("passes other")
         self.assertEqual(code, 0, "a case that is gone is no answer")
         self.assertIn("\nGONE 1\n  topic.skips  SKIP no_moon\n", text)
+        self.path.write_text(self.path.read_text().replace('topic = "passes"', 'topic = "passes skips"')
+                             .replace('[skip.no_moon]\n', "").replace('topic = "skips"\n', ""))
+        code, text = self.run_it("passes skips")
+        self.assertEqual(code, 1, "what could be asked and no longer can")
+        self.assertIn("  topic.skips  PASS -> SKIP no_moon  lost\n", text)
         code, text = self.run_it("passes fails", "topic.passes")
         self.assertEqual((code, "aseline" in text), (0, False))
 
