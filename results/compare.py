@@ -18,7 +18,9 @@ _RELEASE = re.compile(r"\(([^()]*\d[^()]*)\)")
 _OF_THEMSELVES: tuple[Kind, ...] = ("not_asked", "added", "gone")
 # What a case can come to where it asks for the right answer of its kernel, and gets it, or what is known instead.
 _AS_IT_SHOULD = ("pass", "known", "skip")
-SWEEP = "sweep: "  # before the cause of deviations, where a line is of the model and not of a case
+# Before what a line is of where it is of no case: a cause of deviations from the model, a complaint of the kernel.
+SWEEP = "sweep: "
+KERNEL = "kernel: "
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ class EpochChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`differences` in the order of the runs, those of the sweep last; `same` counts the cases that answered alike."""
+    """`differences` in the order of the runs, then those of the sweep and of the kernels' logs.
+
+    `same` counts the cases that answered alike.
+    """
     before: Answers
     after: Answers
     epochs: tuple[EpochChange, ...]
@@ -110,7 +115,8 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
             differences.append(Difference("gone", case_id, str(old), ""))
     same = len(before.cases.keys() & after.cases.keys()) - sum(
         difference.kind not in ("added", "gone") for difference in differences)
-    return Comparison(before, after, epochs, (*differences, *_of_sweep(before, after, reasons)), same)
+    return Comparison(before, after, epochs, (
+        *differences, *_of_sweep(before, after, reasons), *_of_kernel_log(before, after)), same)
 
 
 def _kind(old: Answer, new: Answer, agreed: bool) -> Kind:
@@ -141,6 +147,19 @@ def _of_sweep(before: Answers, after: Answers, reasons: _Reasons) -> Iterator[Di
         yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause))
 
 
+def _of_kernel_log(before: Answers, after: Answers) -> Iterator[Difference]:
+    """The complaints of one kernel in cases that the other was asked as well."""
+    for said in sorted(before.kernel_log.keys() ^ after.kernel_log.keys()):
+        if said in after.kernel_log and _asked(before, after.kernel_log[said]):
+            yield Difference("broken", KERNEL + said, "not said", after.kernel_log[said])
+        elif said in before.kernel_log and _asked(after, before.kernel_log[said]):
+            yield Difference("fixed", KERNEL + said, before.kernel_log[said], "not said")
+
+
+def _asked(side: Answers, case_id: str) -> bool:
+    return side.whole or case_id in side.cases
+
+
 @dataclass(frozen=True)
 class _Reasons:
     """Explanations. `differing` are the epochs whose values differ; `follows` those of each case."""
@@ -154,7 +173,8 @@ class _Reasons:
         if not {old.status, new.status} <= set(_AS_IT_SHOULD):
             return ""
         covering = [entry for entry in self._entries() if entry.covers(case_id)]
-        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(name for entry in covering for name in entry.behaviours)]):
+        of_entries = (name for entry in covering for name in entry.behaviours)
+        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *of_entries]):
             return found
         statuses = [(self.before.target, old.status), (self.after.target, new.status)]
         return self._target(entry for entry in covering if any(

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from results import baseline, differences, report
-from results.answers import Answer, Answers, of_run
+from results.answers import Answer, Answers, complaint, of_run
 from results.compare import Comparison, compare
 from results.decode import Malformed
 from results.discrepancies import discrepancies
 from results.got import got
 from results.known import Deviation, excuse, load
 from results.listing import Case, Epoch, Listing
-from results.run import ProcessEnd
+from results.run import Complaint, ProcessEnd
 from results.text import Style
 from selftest.python import results_sample as sample
 
@@ -97,14 +97,16 @@ class Kinds(unittest.TestCase):
         self.assertEqual((found.empty, [change.epoch.name for change in found.epochs]), (False, ["shares"]))
 
     def test_an_epoch_that_one_probe_came_to_no_answer_for_is_told(self) -> None:
-        for before, after, words in (({}, {"odd": True}, "odd  no answer -> true"), ({"odd": False}, {}, "odd  false -> no")):
+        for before, after, words in (({}, {"odd": True}, "odd  no answer -> true"),
+                                     ({"odd": False}, {}, "odd  false -> no answer")):
             found = compared(side(epochs=before), side(epochs=after))
             self.assertFalse(found.surprising)
             self.assertIn(words, differences.text(found, LOG))
 
     def test_an_epoch_that_is_not_as_agreed_needs_to_be_agreed_upon(self) -> None:
         agreed = side(epochs={"shares": True}, agreed=True, cases={SHARES: PASS})
-        for epochs, strayed in (({"shares": True}, 0), ({"shares": True, "new": True}, 0), ({"shares": False}, 1), ({}, 1)):
+        for epochs, strayed in (({"shares": True}, 0), ({"shares": True, "new": True}, 0), ({"shares": False}, 1),
+                                ({}, 1)):
             found = compared(agreed, side(epochs=epochs, cases={SHARES: PASS}))
             self.assertEqual((len(found.strayed), found.unexplained, found.surprising), (strayed, (), bool(strayed)))
             self.assertEqual("1 epoch not as agreed" in differences.summary(found), bool(strayed))
@@ -213,6 +215,42 @@ class Sweep(unittest.TestCase):
     def test_a_sweep_that_only_one_side_finished_is_not_compared(self) -> None:
         skipped = side(cases={"explore.udp": Answer("skip", ("no_namespace",))}, known=(LACKING,))
         self.assertEqual([kind for kind, _, _ in told(compared(self.side("odd"), skipped))], ["not_asked"])
+
+
+class KernelLog(unittest.TestCase):
+    def told(self, before: Answers, after: Answers) -> list[tuple[str, str, str, str]]:
+        found = compared(before, after)
+        self.assertEqual(found.unexplained, found.differences)
+        return [(one.kind, one.id, one.before, one.after) for one in found.differences]
+
+    def test_a_complaint_of_one_kernel_only_is_unexplained(self) -> None:
+        quiet, loud = side(cases={"a.b": PASS}), side(cases={"a.b": PASS}, kernel_log={"BUG: x": "a.b"})
+        self.assertEqual(self.told(quiet, loud), [("broken", "kernel: BUG: x", "not said", "a.b")])
+        self.assertEqual(self.told(loud, quiet), [("fixed", "kernel: BUG: x", "a.b", "not said")])
+        self.assertEqual(self.told(loud, dataclasses.replace(loud, kernel_log={"BUG: x": "a.c"})), [])
+
+    def test_not_where_the_other_was_not_asked_that_case(self) -> None:
+        loud = side(cases={"a.b": PASS, "a.c": PASS}, kernel_log={"BUG: x": "a.b"})
+        for case_id, told in (("a.c", []), ("a.b", [("fixed", "kernel: BUG: x", "a.b", "not said")])):
+            self.assertEqual(self.told(loud, side(cases={case_id: PASS}, whole=False)), told)
+
+    def test_numbers_and_addresses_are_not_compared(self) -> None:
+        for text, words in [
+                ("WARNING: CPU: 0 PID: 57 at net/ipv4/inet_hashtables.c:911 inet6_bind+0x1a/0x3b0",
+                 "WARNING: CPU: # PID: # at net/ipv4/inet_hashtables.c:# inet6_bind+#/#"),
+                ("BUG: KASAN: slab-use-after-free in __tcp_close+0x1b/0x20",
+                 "BUG: KASAN: slab-use-after-free in __tcp_close+#/#"),
+                ("list_add corruption. next is ffff88800a3b0c10\x1b", "list_add corruption. next is #\\x1b")]:
+            self.assertEqual(complaint(text), words)
+
+    def test_of_a_run_and_in_its_baseline(self) -> None:
+        said = (Complaint("a.b", 'BUG: in "f"+0x1a'), Complaint("a.c", 'BUG: in "f"+0x2b'))
+        answers = of_run(dataclasses.replace(sample.swept(), kernel_log=said))
+        self.assertEqual(answers.kernel_log, {"BUG: in \"f\"+#": "a.b"})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "here.toml"
+            path.write_text(baseline.text(answers), encoding="utf-8")
+            self.assertEqual(baseline.load(path).kernel_log, answers.kernel_log)
 
 
 class Properties(unittest.TestCase):
