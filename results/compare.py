@@ -81,6 +81,11 @@ class Comparison:
         return bool(self.unexplained or self.strayed)
 
     @property
+    def common(self) -> int:
+        """How many cases both were asked."""
+        return len(self.before.cases.keys() & self.after.cases.keys())
+
+    @property
     def empty(self) -> bool:
         return not self.epochs and not self.differences
 
@@ -105,7 +110,7 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
     for case_id in dict.fromkeys([*before.cases, *after.cases]):
         old, new = before.cases.get(case_id), after.cases.get(case_id)
         if old and new:
-            if (old.status, old.words) != (new.status, new.words):
+            if "flaky" in (old.status, new.status) or (old.status, old.words) != (new.status, new.words):
                 kind = _kind(old, new, before.agreed)
                 why = "" if kind == "flaky" else reasons.of_case(case_id, old, new)
                 differences.append(Difference(kind, case_id, str(old), str(new), why))

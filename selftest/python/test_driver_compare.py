@@ -73,6 +73,14 @@ class Compare(Kept):
         self.keep("20261122T000000Z-1")
         self.assertEqual(self.ask("compare", "here", "here"), (0, mock.ANY))
 
+    def test_no_case_in_common(self) -> None:
+        self.keep("20261122T000000Z-1")
+        other = sample.swept(id="20261122T000001Z-1", target=dataclasses.replace(sample.TARGET, name="other"))
+        store.save(dataclasses.replace(other, cases=()), self.folder / other.id)
+        with self.assertRaisesRegex(Stop, "no case was asked in 20261122T000000Z-1 and in 2026") as caught:
+            self.ask("compare", "here", "other")
+        self.assertEqual(caught.exception.code, Exit.NOTHING_SELECTED)
+
     def test_the_claims_kept_with_a_run_explain(self) -> None:
         self.keep("20261122T000000Z-1")
         entry = dataclasses.replace(sample.ENTRIES[0], cases=("tcp_reuseaddr.*",), epoch="", target="new", sweep=False)
