@@ -126,7 +126,8 @@ def _of_case(case: CaseResult, run: Run, question: Question) -> Answer:
     answer = answers.of_run(run).cases[case.id]
     if case.status == "known":
         answer = replace(answer, status="fail")
-    complaints = [f"the kernel complained: {said.text}" for said in run.kernel_log if said.case in (case.id, THE_RUN)]
+    said = dict.fromkeys(answers.complaint(said.text) for said in run.kernel_log if said.case in (case.id, THE_RUN))
+    complaints = [f"the kernel complained: {text}" for text in said]
     followed = [f"{name} {str(run.epochs[name]).lower()}"
                 for name in question.listing.case(case.id).epochs if name in run.epochs]
     right = case.status == "pass" and not complaints

@@ -16,9 +16,12 @@ from results.run import Run
 
 
 def compare(options: Options, console: Console) -> int:
-    """0 where every difference is explained, 1 where one is not."""
+    """0 where every difference is explained, 1 where one is not; Stop (3) where there is nothing to compare."""
     (before, claims), (after, claims_after) = (_named(word, options.results_dir) for word in options.words)
     found = compared(answers.of_run(before), answers.of_run(after), [claims_after, claims])
+    if not found.common:
+        raise Stop(f"no case was asked in {before.id} and in {after.id}: name two runs of the same cases",
+                   Exit.NOTHING_SELECTED)
     console.line(differences.text(found, style(console)).rstrip())
     return _code(found)
 
@@ -68,7 +71,7 @@ def against_baseline(run: Run, claims: Listing) -> Comparison | None:
 
 
 def _code(found: Comparison) -> Exit:
-    return Exit.UNEXPECTED_ANSWER if found.unexplained else Exit.EXPECTED
+    return Exit.UNEXPECTED_ANSWER if found.surprising else Exit.EXPECTED
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:

@@ -1,10 +1,15 @@
 """What the cases of a run answered, in a form in which two runs, or a run and its baseline, can be compared."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from results.known import Deviation
 from results.run import CaseResult, Run
+from results.text import one_line
+
+_NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16}|\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class Answer:
 class Answers:
     """All answers of a run on one target. `name` is the run's id, or what a baseline is called.
 
-    `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them.
+    `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them. `kernel_log` has what the
+    kernel complained of, as complaint() words it, and the case that ran when each came first. `agreed`: it is a
+    baseline, from which the target should not stray.
     """
     name: str
     target: str
@@ -36,11 +43,19 @@ class Answers:
     epochs: dict[str, bool]
     cases: dict[str, Answer]
     known: tuple[Deviation, ...] = ()
+    kernel_log: Mapping[str, str] = field(default_factory=dict)
+    agreed: bool = False
 
 
 def of_run(run: Run) -> Answers:
     return Answers(run.id, run.target.name, run.target.release, run.whole and not run.interrupted, run.epochs,
-                   {case.id: _of_case(case) for case in run.answered()}, run.known_deviations)
+                   {case.id: _of_case(case) for case in run.answered()}, run.known_deviations,
+                   {complaint(said.text): said.case for said in reversed(run.kernel_log)})
+
+
+def complaint(text: str) -> str:
+    """A complaint of a kernel without its numbers and addresses, which are others in each run of one kernel."""
+    return one_line(_NUMBER.sub("#", text))
 
 
 def _of_case(case: CaseResult) -> Answer:

@@ -6,7 +6,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.answers import Answer, Answers
@@ -22,7 +22,7 @@ AGREEABLE = ("pass", "skip", "known", "fail")
 @dataclass(frozen=True)
 class _File:
     """The tables of the file: the ids that passed, or were skipped by code, as words below what they have in common;
-    the wrong answers, and the causes that the sweep met, by id."""
+    the wrong answers, and the causes that the sweep met, by id; the complaints of the kernel with their cases."""
     target: str
     release: str
     epochs: dict[str, bool]
@@ -31,6 +31,7 @@ class _File:
     known: dict[str, str]
     fail: dict[str, str]
     sweep: dict[str, str]
+    kernel_log: dict[str, str] = field(default_factory=dict)
 
 
 def path_of(target: str, folder: Path = FOLDER) -> Path:
@@ -51,7 +52,8 @@ def load(path: Path) -> Answers:
         answers |= {case_id: (status, words) for case_id, words in table.items()}
     cases = {case_id: Answer(status, tuple(words.split()), causes.get(case_id, ()))
              for case_id, (status, words) in answers.items()}
-    return Answers("baseline", file.target, file.release, True, file.epochs, cases)
+    return Answers("baseline", file.target, file.release, True, file.epochs, cases,
+                   kernel_log=file.kernel_log, agreed=True)
 
 
 def text(answers: Answers) -> str:
@@ -68,6 +70,9 @@ def text(answers: Answers) -> str:
     for status in ("known", "fail"):
         lines += _table(status, {case_id: answer.words for case_id, answer in cases.items() if answer.status == status})
     lines += _table("sweep", {case_id: answer.causes for case_id, answer in cases.items() if answer.causes})
+    if answers.kernel_log:
+        lines += ["", "[kernel_log]", *(f"{_key(said)} = {_quoted(case_id)}"
+                                        for said, case_id in sorted(answers.kernel_log.items()))]
     return "\n".join(lines) + "\n"
 
 

@@ -10,13 +10,17 @@ from results.answers import Answer, Answers
 from results.known import Deviation
 from results.listing import Epoch, Listing
 
-Kind = Literal["fixed", "broken", "changed", "flaky", "not_asked", "added", "gone"]
+Kind = Literal["fixed", "broken", "changed", "flaky", "lost", "not_asked", "added", "gone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Where a source of an epoch ends with a release.
 _RELEASE = re.compile(r"\(([^()]*\d[^()]*)\)")
 # What the suite or the target's equipment makes: nothing that an epoch would have to explain.
 _OF_THEMSELVES: tuple[Kind, ...] = ("not_asked", "added", "gone")
-SWEEP = "sweep: "  # before the cause of deviations, where a line is of the model and not of a case
+# What a case can come to where it asks for the right answer of its kernel, and gets it, or what is known instead.
+_AS_IT_SHOULD = ("pass", "known", "skip")
+# Before what a line is of where it is of no case: a cause of deviations from the model, a complaint of the kernel.
+SWEEP = "sweep: "
+KERNEL = "kernel: "
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,28 @@ class Difference:
 
 @dataclass(frozen=True)
 class EpochChange:
-    """A behaviour that one of the two targets has. `follow` counts the cases whose right answer it decides."""
+    """A behaviour that one of the two targets has; None where its probe came to no answer.
+
+    `follow` counts the cases whose right answer it decides.
+    """
     epoch: Epoch
-    before: bool
-    after: bool
+    before: bool | None
+    after: bool | None
     follow: int
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Both values."""
+        before, after = ("no answer" if value is None else str(value).lower() for value in (self.before, self.after))
+        return before, after
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`differences` in the order of the runs, those of the sweep last; `same` counts the cases that answered alike."""
+    """`differences` in the order of the runs, then those of the sweep and of the kernels' logs.
+
+    `same` counts the cases that answered alike.
+    """
     before: Answers
     after: Answers
     epochs: tuple[EpochChange, ...]
@@ -54,6 +70,20 @@ class Comparison:
     @property
     def unexplained(self) -> tuple[Difference, ...]:
         return tuple(difference for difference in self.differences if difference.unexplained)
+
+    @property
+    def strayed(self) -> tuple[EpochChange, ...]:
+        """The epochs that are not as agreed. One that explains what differs needs to be agreed upon itself."""
+        return tuple(change for change in self.epochs if self.before.agreed and change.before is not None)
+
+    @property
+    def surprising(self) -> bool:
+        return bool(self.unexplained or self.strayed)
+
+    @property
+    def common(self) -> int:
+        """How many cases both were asked."""
+        return len(self.before.cases.keys() & self.after.cases.keys())
 
     @property
     def empty(self) -> bool:
@@ -70,16 +100,18 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
     follows: dict[str, set[str]] = {}
     for case in (case for listing in listings for case in listing.cases):
         follows.setdefault(case.id, set()).update(case.epochs)
-    epochs = tuple(EpochChange(texts.get(name, Epoch(name, "", "")), value, after.epochs[name],
+    epochs = tuple(EpochChange(texts.get(name, Epoch(name, "", "")), before.epochs.get(name), after.epochs.get(name),
                                sum(name in names for names in follows.values()))
-                   for name, value in before.epochs.items() if after.epochs.get(name, value) is not value)
-    reasons = _Reasons(before, after, {change.epoch.name: change.epoch for change in epochs}, follows)
+                   for name in dict.fromkeys([*before.epochs, *after.epochs])
+                   if before.epochs.get(name) is not after.epochs.get(name))
+    differing = {change.epoch.name: change.epoch for change in epochs if None not in (change.before, change.after)}
+    reasons = _Reasons(before, after, differing, follows)
     differences = []
     for case_id in dict.fromkeys([*before.cases, *after.cases]):
         old, new = before.cases.get(case_id), after.cases.get(case_id)
         if old and new:
-            if (old.status, old.words) != (new.status, new.words):
-                kind = _kind(old, new)
+            if "flaky" in (old.status, new.status) or (old.status, old.words) != (new.status, new.words):
+                kind = _kind(old, new, before.agreed)
                 why = "" if kind == "flaky" else reasons.of_case(case_id, old, new)
                 differences.append(Difference(kind, case_id, str(old), str(new), why))
         elif new and before.whole:
@@ -88,14 +120,16 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
             differences.append(Difference("gone", case_id, str(old), ""))
     same = len(before.cases.keys() & after.cases.keys()) - sum(
         difference.kind not in ("added", "gone") for difference in differences)
-    return Comparison(before, after, epochs, (*differences, *_of_sweep(before, after, reasons)), same)
+    return Comparison(before, after, epochs, (
+        *differences, *_of_sweep(before, after, reasons), *_of_kernel_log(before, after)), same)
 
 
-def _kind(old: Answer, new: Answer) -> Kind:
+def _kind(old: Answer, new: Answer, agreed: bool) -> Kind:
+    """Between two targets what one of them cannot be asked is no fault; a target that could be asked it has lost it."""
     if "flaky" in (old.status, new.status):
         return "flaky"
     if "skip" in (old.status, new.status):
-        return "not_asked"
+        return "lost" if agreed and old.status != "skip" else "not_asked"
     worse = _badness(new) - _badness(old)
     return "broken" if worse > 0 else "fixed" if worse < 0 else "changed"
 
@@ -118,6 +152,19 @@ def _of_sweep(before: Answers, after: Answers, reasons: _Reasons) -> Iterator[Di
         yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause))
 
 
+def _of_kernel_log(before: Answers, after: Answers) -> Iterator[Difference]:
+    """The complaints of one kernel in cases that the other was asked as well."""
+    for said in sorted(before.kernel_log.keys() ^ after.kernel_log.keys()):
+        if said in after.kernel_log and _asked(before, after.kernel_log[said]):
+            yield Difference("broken", KERNEL + said, "not said", after.kernel_log[said])
+        elif said in before.kernel_log and _asked(after, before.kernel_log[said]):
+            yield Difference("fixed", KERNEL + said, before.kernel_log[said], "not said")
+
+
+def _asked(side: Answers, case_id: str) -> bool:
+    return side.whole or case_id in side.cases
+
+
 @dataclass(frozen=True)
 class _Reasons:
     """Explanations. `differing` are the epochs whose values differ; `follows` those of each case."""
@@ -127,8 +174,12 @@ class _Reasons:
     follows: dict[str, set[str]]
 
     def of_case(self, case_id: str, old: Answer, new: Answer) -> str:
+        """A case asks for what is right with the epochs that its kernel has: a failure is never due to one of them."""
+        if not {old.status, new.status} <= set(_AS_IT_SHOULD):
+            return ""
         covering = [entry for entry in self._entries() if entry.covers(case_id)]
-        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *(name for entry in covering for name in entry.behaviours)]):
+        of_entries = (name for entry in covering for name in entry.behaviours)
+        if found := self._epoch([*sorted(self.follows.get(case_id, ())), *of_entries]):
             return found
         statuses = [(self.before.target, old.status), (self.after.target, new.status)]
         return self._target(entry for entry in covering if any(

@@ -73,7 +73,7 @@ def _record(kind: type, value: object, where: str) -> Any:
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     hints = get_type_hints(kind)
     return {
-        field.name: (hints[field.name], field.default is dataclasses.MISSING)
+        field.name: (hints[field.name], field.default is field.default_factory is dataclasses.MISSING)
         for field in dataclasses.fields(kind)
     }
 

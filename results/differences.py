@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from results.answers import Answers
 from results.compare import KINDS, Comparison, Difference
@@ -30,7 +31,8 @@ def beside_baseline(found: Comparison, style: Style) -> str:
 def summary(found: Comparison) -> str:
     counts = Counter(difference.kind for difference in found.differences)
     said = [f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if counts[kind]]
-    return ", ".join([f"{found.same:,} the same", *said, f"{len(found.unexplained):,} unexplained"])
+    strayed = [f"{counted(len(found.strayed), 'epoch')} not as agreed"] if found.strayed else []
+    return ", ".join([f"{found.same:,} the same", *said, *strayed, f"{len(found.unexplained):,} unexplained"])
 
 
 def _title(side: Answers) -> str:
@@ -45,7 +47,7 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
         heading = f"{kind.upper().replace('_', ' ')} {len(of_kind):,}"
         if not of_kind:
             continue
-        if kind == "not_asked":
+        if kind in ("lost", "not_asked"):
             lines = _not_asked(of_kind)
         elif kind in ("added", "gone"):
             lines = _one_sided(of_kind)
@@ -53,8 +55,8 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
             lines = _lines(of_kind)
         blocks.append("\n".join([heading, *lines]) + "\n")
     if found.unexplained:
-        heading = f"UNEXPLAINED {len(found.unexplained):,}: no epoch that differs, no known deviation"
-        lines = _lines([*found.unexplained], kinds=True)
+        heading = f"UNEXPLAINED {len(found.unexplained):,}: due to no epoch that differs and to no known deviation"
+        lines = _lines(_grouped(found.unexplained), kinds=True)
         blocks.append("\n".join([paint(heading, "red", style), *lines]) + "\n")
     return [block for block in blocks if block]
 
@@ -62,18 +64,27 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
 def _epochs(found: Comparison, style: Style) -> str:
     lines = []
     for change in found.epochs:
-        values = f"{str(change.before).lower()} -> {str(change.after).lower()}"
-        lines.append(printable(f"  {change.epoch.name}  {values}"))
+        lines.append(printable(f"  {change.epoch.name}  {' -> '.join(change.words)}"))
         lines += labelled("", filter(None, [change.epoch.says, change.epoch.source]), style.width, column=6)
         if change.follow:
             lines.append(f"      decides what {counted(change.follow, _CASE)} should answer")
     return "\n".join([f"EPOCHS THAT DIFFER: {len(found.epochs)}", *lines]) + "\n" if lines else ""
 
 
-def _lines(differences: Sequence[Difference], kinds: bool = False) -> list[str]:
+def _lines(differences: Iterable[Difference], kinds: bool = False) -> list[str]:
     rows = [(f"  {difference.id}", f"{difference.before} -> {difference.after}",
              difference.kind if kinds else difference.why) for difference in differences]
     return [printable(line.rstrip()) for line in columns(rows, words=3)]
+
+
+def _grouped(differences: Sequence[Difference]) -> list[Difference]:
+    """What was lost comes last: by the answers of both sides, each with its first case and the number of the others."""
+    singles = [difference for difference in differences if difference.kind != "lost"]
+    groups: dict[tuple[str, str], list[Difference]] = {}
+    for lost in (difference for difference in differences if difference.kind == "lost"):
+        groups.setdefault((lost.before, lost.after), []).append(lost)
+    return singles + [replace(first, id=f"{first.id} and {len(others):,} more" if others else first.id)
+                      for first, *others in groups.values()]
 
 
 def _not_asked(differences: Iterable[Difference]) -> list[str]:

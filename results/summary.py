@@ -31,7 +31,7 @@ def markdown(run: Run, comparison: Comparison | None) -> str:
         parts.append("\nEvery answer is that of the baseline.\n")
     else:
         parts.append(f"\n#### Changed since the baseline: {_cell(counted(comparison))}\n")
-        changes = [[change.epoch.name, str(change.before).lower(), str(change.after).lower(), "epoch"]
+        changes = [[change.epoch.name, *change.words, "epoch"]
                    for change in comparison.epochs]
         changes += [[found.id, found.before, found.after, found.why or ("unexplained" if found.unexplained else found.kind)]
                     for found in comparison.differences]

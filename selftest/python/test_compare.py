@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from results import baseline, differences, report
-from results.answers import Answer, Answers, of_run
+from results.answers import Answer, Answers, complaint, of_run
 from results.compare import Comparison, compare
 from results.decode import Malformed
 from results.discrepancies import discrepancies
 from results.got import got
 from results.known import Deviation, excuse, load
 from results.listing import Case, Epoch, Listing
-from results.run import ProcessEnd
+from results.run import Complaint, ProcessEnd
 from results.text import Style
 from selftest.python import results_sample as sample
 
 LOG = Style(color=False, width=80)
 PASS, OK, INUSE = Answer("pass"), Answer("fail", ("ok",)), Answer("fail", ("EADDRINUSE",))
+KNOWN = Answer("known", ("ok",))
 SHARES = "connect.shares"
 GVISOR = Deviation("gvisor_no_owner_check", "No owner is asked.", ("owners.*",), "target", "it", target="gvisor*")
 LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "kernel", "it",
@@ -83,8 +84,12 @@ class Kinds(unittest.TestCase):
                 self.assertEqual(self.kind(old, new), [kind])
 
     def test_the_same_answer_is_no_difference(self) -> None:
-        for answer in (PASS, OK, Answer("skip", ("no_vrf",)), Answer("flaky"), Answer("known", ("ok",))):
+        for answer in (PASS, OK, Answer("skip", ("no_vrf",)), Answer("crashed"), Answer("known", ("ok",))):
             self.assertEqual(self.kind(answer, answer), [])
+
+    def test_a_wavering_case_answered_nothing_that_could_be_the_same(self) -> None:
+        found = compared(side(cases={"a.b": Answer("flaky")}), side(cases={"a.b": Answer("flaky")}))
+        self.assertEqual((told(found), len(found.unexplained), found.same), ([("flaky", "a.b", "")], 1, 0))
 
     def test_a_part_of_a_run_has_nothing_gone_and_nothing_added(self) -> None:
         whole, part = side(cases={"a.b": PASS, "a.c": PASS}), side(cases={"a.b": OK}, whole=False)
@@ -92,8 +97,25 @@ class Kinds(unittest.TestCase):
         self.assertEqual(told(compared(part, whole)), [("fixed", "a.b", "")])
 
     def test_an_epoch_alone_is_a_difference_too(self) -> None:
-        found = compared(side(), side(epochs={"shares": True}))
+        found = compared(side(), side(epochs={"shares": True, "asks_every_holder": False}))
         self.assertEqual((found.empty, [change.epoch.name for change in found.epochs]), (False, ["shares"]))
+
+    def test_an_epoch_that_one_probe_came_to_no_answer_for_is_told(self) -> None:
+        for before, after, words in (({}, {"odd": True}, "odd  no answer -> true"),
+                                     ({"odd": False}, {}, "odd  false -> no answer")):
+            found = compared(side(epochs=before), side(epochs=after))
+            self.assertFalse(found.surprising)
+            self.assertIn(words, differences.text(found, LOG))
+
+    def test_an_epoch_that_is_not_as_agreed_needs_to_be_agreed_upon(self) -> None:
+        agreed = side(epochs={"shares": True}, agreed=True, cases={SHARES: PASS})
+        for epochs, strayed in (({"shares": True}, 0), ({"shares": True, "new": True}, 0), ({"shares": False}, 1),
+                                ({}, 1)):
+            found = compared(agreed, side(epochs=epochs, cases={SHARES: PASS}))
+            self.assertEqual((len(found.strayed), found.unexplained, found.surprising), (strayed, (), bool(strayed)))
+            self.assertEqual("1 epoch not as agreed" in differences.summary(found), bool(strayed))
+        found = compared(agreed, side(epochs={"shares": False}, cases={SHARES: KNOWN}))
+        self.assertEqual((told(found), found.surprising), ([("broken", SHARES, "epoch shares (6.18)")], True))
 
     def test_what_a_wavering_case_answered_now_and_then_is_not_compared(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -108,9 +130,39 @@ class Kinds(unittest.TestCase):
             self.assertEqual(len(found.unexplained), count, f"{old} {new}")
 
 
+class Lost(unittest.TestCase):
+    """What a target was asked when its baseline was agreed upon."""
+
+    SKIP = Answer("skip", ("no_vrf",))
+
+    def test_a_skip_of_what_was_asked_is_unexplained(self) -> None:
+        for old in (PASS, KNOWN, OK):
+            agreed, now = side(agreed=True, cases={"a.b": old}), side(cases={"a.b": self.SKIP})
+            self.assertEqual([(found.kind, found.unexplained) for found in compared(agreed, now).differences],
+                             [("lost", True)])
+
+    def test_what_was_never_asked_or_is_explained_is_not(self) -> None:
+        agreed = side(agreed=True, cases={"a.b": self.SKIP, "a.c": self.SKIP, SHARES: PASS})
+        now = side(cases={"a.b": PASS, "a.c": Answer("skip", ("no_sctp",)), SHARES: self.SKIP},
+                   epochs={"shares": True, "asks_every_holder": False})
+        found = compared(agreed, now)
+        self.assertEqual(told(found), [("not_asked", "a.b", ""), ("not_asked", "a.c", ""),
+                                       ("lost", SHARES, "epoch shares (6.18)")])
+        self.assertEqual(found.unexplained, ())
+        self.assertIn("\nLOST 1\n  PASS -> SKIP no_vrf  1 case\n", differences.text(found, LOG))
+
+    def test_told_by_what_it_answered_now_and_then(self) -> None:
+        agreed = side(agreed=True, cases={f"a.b_{number}": PASS for number in range(30)} | {"a.c": PASS, "a.d": PASS})
+        now = side(cases={case_id: self.SKIP for case_id in agreed.cases} | {"a.c": OK, "a.d": Answer("skip", ("x",))})
+        self.assertIn("\n  a.c                PASS -> ok           broken\n"
+                      "  a.b_0 and 29 more  PASS -> SKIP no_vrf  lost\n"
+                      "  a.d                PASS -> SKIP x       lost\n", differences.text(compared(agreed, now), LOG))
+
+
 class Explained(unittest.TestCase):
-    def why(self, case_id: str, before: dict[str, Any], after: dict[str, Any], new: Answer = OK) -> str:
-        found = compared(side(cases={case_id: PASS}, **before), side(cases={case_id: new}, **after))
+    def why(self, case_id: str, before: dict[str, Any], after: dict[str, Any], new: Answer = KNOWN,
+            old: Answer = PASS) -> str:
+        found = compared(side(cases={case_id: old}, **before), side(cases={case_id: new}, **after))
         [difference] = found.differences
         return difference.why
 
@@ -130,13 +182,22 @@ class Explained(unittest.TestCase):
             self.assertEqual(self.why("known.tcp", {"known": (entry,)}, mended), "epoch asks_every_holder")
         self.assertEqual(self.why("known.tcp", {}, mended), "")
 
+    def test_no_failure_is_due_to_an_epoch_or_a_known_deviation(self) -> None:
+        has = {"epochs": {"shares": True, "asks_every_holder": True}, "known": (LACKING,)}
+        gvisor = {"target": "gvisor", "known": (GVISOR,)}
+        for status in ("fail", "crashed", "timeout", "error", "missing"):
+            for case_id, sides in ((SHARES, ({}, has)), ("known.tcp", ({}, has)), ("owners.x", (gvisor, {}))):
+                with self.subTest(f"{case_id} {status}"):
+                    self.assertEqual(self.why(case_id, *sides, Answer(status)), "")
+                    self.assertEqual(self.why(case_id, *sides, KNOWN, Answer(status)), "")
+        self.assertEqual(self.why("owners.x", gvisor, {}, Answer("fail", ("EADDRINUSE",)), KNOWN), "")
+
     def test_by_a_known_deviation_of_one_target(self) -> None:
         gvisor = {"target": "gvisor-20240729", "known": (GVISOR,)}
-        known = Answer("known", ("ok",))
-        self.assertEqual(self.why("owners.x", {}, gvisor, known), "known deviation gvisor_no_owner_check (target)")
+        self.assertEqual(self.why("owners.x", {}, gvisor), "known deviation gvisor_no_owner_check (target)")
         self.assertEqual(self.why("owners.x", {}, gvisor, INUSE), "", "a wrong answer that the entry does not excuse")
-        self.assertEqual(self.why("owners.x", {"target": "gvisor"}, gvisor, known), "", "both are gVisor")
-        self.assertEqual(self.why("other.x", {}, gvisor, known), "")
+        self.assertEqual(self.why("owners.x", {"target": "gvisor"}, gvisor), "", "both are gVisor")
+        self.assertEqual(self.why("other.x", {}, gvisor), "")
 
     def test_a_wavering_case_has_no_answer_to_explain(self) -> None:
         self.assertEqual(self.why(SHARES, {}, {"epochs": {"shares": True}}, Answer("flaky")), "")
@@ -160,6 +221,42 @@ class Sweep(unittest.TestCase):
         self.assertEqual([kind for kind, _, _ in told(compared(self.side("odd"), skipped))], ["not_asked"])
 
 
+class KernelLog(unittest.TestCase):
+    def told(self, before: Answers, after: Answers) -> list[tuple[str, str, str, str]]:
+        found = compared(before, after)
+        self.assertEqual(found.unexplained, found.differences)
+        return [(one.kind, one.id, one.before, one.after) for one in found.differences]
+
+    def test_a_complaint_of_one_kernel_only_is_unexplained(self) -> None:
+        quiet, loud = side(cases={"a.b": PASS}), side(cases={"a.b": PASS}, kernel_log={"BUG: x": "a.b"})
+        self.assertEqual(self.told(quiet, loud), [("broken", "kernel: BUG: x", "not said", "a.b")])
+        self.assertEqual(self.told(loud, quiet), [("fixed", "kernel: BUG: x", "a.b", "not said")])
+        self.assertEqual(self.told(loud, dataclasses.replace(loud, kernel_log={"BUG: x": "a.c"})), [])
+
+    def test_not_where_the_other_was_not_asked_that_case(self) -> None:
+        loud = side(cases={"a.b": PASS, "a.c": PASS}, kernel_log={"BUG: x": "a.b"})
+        for case_id, told in (("a.c", []), ("a.b", [("fixed", "kernel: BUG: x", "a.b", "not said")])):
+            self.assertEqual(self.told(loud, side(cases={case_id: PASS}, whole=False)), told)
+
+    def test_numbers_and_addresses_are_not_compared(self) -> None:
+        for text, words in [
+                ("WARNING: CPU: 0 PID: 57 at net/ipv4/inet_hashtables.c:911 inet6_bind+0x1a/0x3b0",
+                 "WARNING: CPU: # PID: # at net/ipv4/inet_hashtables.c:# inet6_bind+#/#"),
+                ("BUG: KASAN: slab-use-after-free in __tcp_close+0x1b/0x20",
+                 "BUG: KASAN: slab-use-after-free in __tcp_close+#/#"),
+                ("list_add corruption. next is ffff88800a3b0c10\x1b", "list_add corruption. next is #\\x1b")]:
+            self.assertEqual(complaint(text), words)
+
+    def test_of_a_run_and_in_its_baseline(self) -> None:
+        said = (Complaint("a.b", 'BUG: in "f"+0x1a'), Complaint("a.c", 'BUG: in "f"+0x2b'))
+        answers = of_run(dataclasses.replace(sample.swept(), kernel_log=said))
+        self.assertEqual(answers.kernel_log, {"BUG: in \"f\"+#": "a.b"})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "here.toml"
+            path.write_text(baseline.text(answers), encoding="utf-8")
+            self.assertEqual(baseline.load(path).kernel_log, answers.kernel_log)
+
+
 class Properties(unittest.TestCase):
     MIRROR = {"fixed": "broken", "broken": "fixed", "added": "gone", "gone": "added"}
 
@@ -174,7 +271,9 @@ class Properties(unittest.TestCase):
 
     def test_a_run_and_itself_do_not_differ(self) -> None:
         for run in self.runs:
-            self.assertTrue(compare(run, run, [sample.listing()]).empty)
+            found = compare(run, run, [sample.listing()])
+            self.assertEqual([one.id for one in found.differences if one.kind != "flaky"], [])
+            self.assertEqual(found.epochs, ())
 
     def test_the_other_way_round_is_the_mirror(self) -> None:
         kinds = set()
@@ -202,7 +301,7 @@ class Properties(unittest.TestCase):
 
 class Told(unittest.TestCase):
     BEFORE = side("20261122T141500Z-1", cases={
-        SHARES: OK, "owners.tcp": PASS, "owners.odd": PASS, "sctp.a": PASS, "sctp.b": PASS, "old.case": PASS,
+        SHARES: KNOWN, "owners.tcp": PASS, "owners.odd": PASS, "sctp.a": PASS, "sctp.b": PASS, "old.case": PASS,
         "waver.s": PASS, "mended.now": INUSE,
         "explore.udp": Answer("pass", (), ("udp_first_match",))}, known=(LACKING,))
     AFTER = side("20261122T141500Z-2", target="gvisor", release="4.4.0", known=(LACKING, GVISOR),

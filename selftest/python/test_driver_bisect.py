@@ -190,6 +190,13 @@ class Between(Asking):
         self.assertIn("passed over: skip: no_moon, no moon tonight\n", text)
         self.assertIn("between deb-6.3 and deb-6.6, or with deb-6.4, deb-6.5, which could not be asked:\n", text)
 
+    def test_a_complaint_is_the_same_whatever_its_numbers_are(self) -> None:
+        said = "WARNING: CPU: {0} PID: 5{0} at net/ipv4/tcp.c:91{0} tcp_close+0x{0}a/0x90"
+        self.answers |= {f"deb-6.{minor}": run("pass", complaint=said.format(minor)) for minor in range(1, 5)}
+        code, text = self.between()
+        self.assertEqual(code, 0)
+        self.assertRegex(text, r"last with the old +deb-6.4 +PASS, the kernel complained: WARNING: CPU: # PID: # at ")
+
     def test_a_third_answer_is_another_one(self) -> None:
         self.answers |= {"deb-6.4": run("fail", "EACCES")}
         code, text = self.between()

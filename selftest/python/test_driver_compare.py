@@ -73,14 +73,24 @@ class Compare(Kept):
         self.keep("20261122T000000Z-1")
         self.assertEqual(self.ask("compare", "here", "here"), (0, mock.ANY))
 
+    def test_no_case_in_common(self) -> None:
+        self.keep("20261122T000000Z-1")
+        other = sample.swept(id="20261122T000001Z-1", target=dataclasses.replace(sample.TARGET, name="other"))
+        store.save(dataclasses.replace(other, cases=()), self.folder / other.id)
+        with self.assertRaisesRegex(Stop, "no case was asked in 20261122T000000Z-1 and in 2026") as caught:
+            self.ask("compare", "here", "other")
+        self.assertEqual(caught.exception.code, Exit.NOTHING_SELECTED)
+
     def test_the_claims_kept_with_a_run_explain(self) -> None:
         self.keep("20261122T000000Z-1")
-        self.keep("20261122T000001Z-1", BROKEN, target="new", epochs={"reuseport": False})
+        entry = dataclasses.replace(sample.ENTRIES[0], cases=("tcp_reuseaddr.*",), epoch="", target="new", sweep=False)
+        self.keep("20261122T000001Z-1", BROKEN, target="new", epochs={"reuseport": False},
+                  known_deviations=(*sample.ENTRIES, entry))
         said = sample.claims()
         said["cases"][0] |= {"id": "tcp_reuseaddr.shares", "epochs": ["reuseport"]}
         (self.folder / "20261122T000001Z-1" / "claims.json").write_text(json.dumps(said))
         code, text = self.ask("compare", "here", "new")
-        self.assertIn("  tcp_reuseaddr.shares  PASS -> success  epoch reuseport (3.9)\n", text)
+        self.assertIn("  tcp_reuseaddr.shares  PASS -> success (known)  epoch reuseport (3.9)\n", text)
         self.assertEqual(code, 0)
 
     def test_what_is_neither_run_nor_target(self) -> None:
@@ -139,6 +149,18 @@ class BesideBaseline(Kept):
         self.assertEqual(code, 1)
         self.assertEqual(self.beside(self.keep("20261122T000002Z-1", target="other"))[1], 0)
 
+    def test_an_epoch_that_changed_or_that_no_probe_finds_fails_until_it_is_blessed(self) -> None:
+        kept = self.keep("20261122T000000Z-1")
+        self.ask("bless")
+        for changed in (kept.epochs | {"reuseport": False}, {}):
+            text, code = self.beside(dataclasses.replace(kept, epochs=changed))
+            self.assertIn("not as agreed, 0 unexplained", text)
+            self.assertEqual(code, 1)
+        self.assertEqual(self.beside(dataclasses.replace(kept, epochs=kept.epochs | {"new": True}))[1], 0)
+        mended = self.keep("20261122T000001Z-1", epochs=kept.epochs | {"reuseport": False})
+        self.assertIn("  reuseport  true -> false\n", self.ask("bless")[1])
+        self.assertEqual(self.beside(mended), ("", 0))
+
     def test_an_unreadable_one_is_one_line(self) -> None:
         self.path.parent.mkdir()
         self.path.write_text("target = ")
@@ -154,6 +176,7 @@ class ARun(Kept):
         super().setUp()
         self.program = self.folder / "program"
         self.enterContext(mock.patch("driver.build.programs", lambda *_: build.Programs(self.program, None)))
+        self.enterContext(mock.patch("results.known.load", lambda: ()))  # whose epochs this program does not have
 
     def run_it(self, names: str, *words: str) -> tuple[int, str]:
         for earlier in self.folder.glob("2*Z-*"):  # of this second and process, as the next one
@@ -173,6 +196,11 @@ class ARun(Kept):
         code, text = self.run_it("passes other")
         self.assertEqual(code, 0, "a case that is gone is no answer")
         self.assertIn("\nGONE 1\n  topic.skips  SKIP no_moon\n", text)
+        self.path.write_text(self.path.read_text().replace('topic = "passes"', 'topic = "passes skips"')
+                             .replace('[skip.no_moon]\n', "").replace('topic = "skips"\n', ""))
+        code, text = self.run_it("passes skips")
+        self.assertEqual(code, 1, "what could be asked and no longer can")
+        self.assertIn("  topic.skips  PASS -> SKIP no_moon  lost\n", text)
         code, text = self.run_it("passes fails", "topic.passes")
         self.assertEqual((code, "aseline" in text), (0, False))
 
