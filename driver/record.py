@@ -53,7 +53,8 @@ class Question:
             deviations = known.load()
         except Malformed as error:
             raise Stop(str(error)) from None
-        return cls(options, programs, claims, listing, plan.select(listing.cases, options.words, options.label), deviations)
+        cases = plan.select(listing.cases, options.words, options.label)
+        return cls(options, programs, claims, listing, cases, deviations)
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ def _on(
     if not target.guest:
         cases = execute.in_one_process if options.in_one_process else execute.with_ctest
         at_once = 1 if options.in_one_process else options.jobs
-        commands = [str(question.programs.cases), *target.arguments], [str(question.programs.explorer), "sweep", *target.arguments]
+        programs = question.programs
+        commands = ([str(programs.cases), *target.arguments], [str(programs.explorer), "sweep", *target.arguments])
         jobs = _jobs(question, folder, commands, at_once, options.jobs)
-        facts = program.facts(question.programs.cases, target.arguments)
+        facts = program.facts(programs.cases, target.arguments)
         yield _Asked(facts, None, list(zip((cases, execute.sweep), jobs)), at_once, 1, None)
         return
     with tempfile.TemporaryDirectory(prefix="portshare-") as scratch:
@@ -126,12 +128,12 @@ def _on(
                 image = targets.image(target, Path(scratch), console.remark)
             except NoKernel as error:
                 raise Stop(str(error)) from None
-            programs = build.guest_programs(image.architecture, options, console)
+            guests = build.guest_programs(image.architecture, options, console)
             packages.demand(console, packages.of_machine(image.kind, image.architecture), options.install_deps)
         needed = [module for need in question.listing.needs for module in need.modules]
-        machine = targets.machine(target, image, programs.init, needed, console.remark)
+        machine = targets.machine(target, image, guests.init, needed, console.remark)
         parts = 1 if options.command == "sweep" else machine.sweep_parts
-        with guest.Session(machine, programs, Path(scratch), interrupts) as session:
+        with guest.Session(machine, guests, Path(scratch), interrupts) as session:
             facts = program.document(guest.facts(session), f"{target.name}: portshare_cases --facts")
             jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1)
             asks = functools.partial(guest.cases, session), functools.partial(guest.sweep, session, parts)
