@@ -30,7 +30,11 @@ class Gvisor:
         # The file system of the sandbox is this one, and what is written to it stays in the sandbox.
         command = [self.kernel, "--root", folder / "runsc", "--platform=systrap", "--network=none", "--ignore-cgroups", "do",
                    self.init]  # fmt: skip
-        with started(command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers) as guest:
+        # It leaves a folder where temporary files are.
+        with started(
+            command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
+            env=os.environ | {"TMPDIR": str(folder)},
+        ) as guest:  # fmt: skip
             guest.ready(BOOT)
             guest.put(programs)
             yield guest
