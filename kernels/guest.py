@@ -46,6 +46,8 @@ class Guest:
         with contextlib.suppress(subprocess.TimeoutExpired):
             if lost.ended and (code := self.process.wait(LAST_WORDS)) < 0:
                 lost.args = (f"was ended from outside (signal {-code})",)
+            elif lost.ended and not self.channel.console_tail:
+                lost.args = (f"ended (exit code {code})",)
         lost.console = lost.console or self.channel.console_tail
 
 
