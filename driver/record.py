@@ -30,6 +30,7 @@ from results.run import PlannedCase, Run, RunMeta, merge
 # Seconds for a whole sweep: ten seconds are usual, and an hour for a deep one; what takes this long will not end.
 SWEEP_DEADLINE = 300
 DEEP_DEADLINE = 4 * 3600
+GUEST_DEADLINE = 2 * 3600  # a whole one in a guest: some minutes in QEMU on x86, four times that where it plays another
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _on(
         at_once = 1 if options.in_one_process else options.jobs
         programs = question.programs
         commands = ([str(programs.cases), *target.arguments], [str(programs.explorer), "sweep", *target.arguments])
-        jobs = _jobs(question, folder, commands, at_once, options.jobs)
+        jobs = _jobs(question, folder, commands, at_once, options.jobs, SWEEP_DEADLINE)
         facts = program.facts(programs.cases, target.arguments)
         yield _Asked(facts, None, list(zip((cases, execute.sweep), jobs)), at_once, 1, None)
         return
@@ -135,14 +136,16 @@ def _on(
         parts = 1 if options.command == "sweep" else machine.sweep_parts
         with guest.Session(machine, guests, Path(scratch), interrupts) as session:
             facts = program.document(guest.facts(session), f"{target.name}: portshare_cases --facts")
-            jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1)
+            deadline = GUEST_DEADLINE if parts == 1 else SWEEP_DEADLINE
+            jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1, deadline)
             asks = functools.partial(guest.cases, session), functools.partial(guest.sweep, session, parts)
             yield _Asked(facts, image.config, list(zip(asks, jobs)), 1, parts, session.spent)
 
 
 def _jobs(
-    question: Question, folder: RunFolder, commands: tuple[list[str], list[str]], at_once: int, workers: int
-) -> list[execute.Job]:
+    question: Question, folder: RunFolder, commands: tuple[list[str], list[str]], at_once: int, workers: int,
+    sweep_deadline: int,
+) -> list[execute.Job]:  # fmt: skip
     """The cases, then the sweep where it is asked for; `commands` are those of both programs."""
     options = question.options
     planned = plan.attempts(question.cases, options.repeat, options.seed)
@@ -167,7 +170,7 @@ def _jobs(
         asked,
         command=[*explorer, *words],
         attempts=[attempt for attempt in planned if plan.is_explored(attempt.case)],
-        deadline=DEEP_DEADLINE if options.deep else SWEEP_DEADLINE,
+        deadline=DEEP_DEADLINE if options.deep else sweep_deadline,
         log=folder.sweep,
     )
     return [asked, swept]

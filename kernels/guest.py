@@ -57,8 +57,8 @@ def started(
 ) -> Iterator[Guest]:
     """The process with these descriptors open, in a group of its own; standard output and error are the console.
 
-    `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and the
-    whole group ends, however the block is left.
+    `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and
+    the whole group ends, however the block is left.
     """
     console, its_console = os.pipe()
     watched, held = os.pipe()

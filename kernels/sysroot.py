@@ -66,7 +66,7 @@ def _make(architecture: str, final: Path, say: Callable[[str], None]) -> None:
         debs.mkdir()
         got = apt.download(wanted, cache.folder() / "apt", debs, say)
         for package in got:
-            unpack.run("dpkg-deb", "-x", package.file, making)
+            unpack.extract(package.file, making)
         shutil.rmtree(debs)
         (making / MADE_OF).write_text("".join(f"{package.id} {package.sha256}\n" for package in got))
         making.chmod(0o755)

@@ -59,5 +59,5 @@ def _place_of_memory(folder: Path) -> Path:
             room = disk.f_bavail * disk.f_frsize >= MEMORY << 20
             if room and not disk.f_flag & os.ST_NOEXEC and os.access(place, os.W_OK):
                 return place
-    raise GuestLost(f"cannot be started (neither {SHARED} nor {folder} takes its memory, a file of {MEMORY} MiB that may "
-                    "be executed; TMPDIR names another folder)")
+    raise GuestLost(f"cannot be started (neither {SHARED} nor {folder} takes its memory, a file of {MEMORY} MiB that "
+                    "may be executed; TMPDIR names another folder)")

@@ -88,6 +88,8 @@ class Guests(unittest.TestCase):
         progress = Progress(console, events, log, len(cases), verbose=True)
         job = Job((), [Attempt(case, 1) for case in cases], 1, deadline, None, self.place, events, log)
         with self.session() as session:
-            look, progress.look = progress.look, lambda: (look(), meanwhile(session, progress))  # type: ignore[method-assign]
+            look = progress.look
+            progress.look = lambda: (look(), meanwhile(session, progress))  # type: ignore[method-assign]
             exits = guest.cases(session, job, progress, self.interrupts)
-        return ({key[0]: status for key, status in progress.status.items()}, {key[0]: end for key, end in exits.items()})
+        statuses = {key[0]: status for key, status in progress.status.items()}
+        return statuses, {key[0]: end for key, end in exits.items()}

@@ -1,4 +1,4 @@
-"""Guests that are programs of this system, User-Mode Linux and gVisor: killed, stopped, started where they cannot be."""
+"""Guests that are programs of this system, User-Mode Linux and gVisor: killed, stopped, without what they need."""
 
 import dataclasses
 import os
@@ -92,7 +92,11 @@ class Guests(guest_double.Guests):
         driver = os.fork()
         if driver == 0:
             try:
-                with self.machine.start(self.place, {"/x": b""}, lambda: None):
+                programs = {guest.CASES: self.program.read_bytes()}
+                with self.machine.start(self.place, programs, lambda: None) as started:
+                    started.channel.put(guest.FLAGS, b"--gtest_filter=waits\n", 0o644, 10)
+                    started.channel.run([guest.CASES], 10)
+                    next(message for message in started.channel.messages(10) if message)
                     os.write(begun, b"x")
                     time.sleep(60)
             finally:
@@ -106,6 +110,8 @@ class Guests(guest_double.Guests):
         give_up = time.monotonic() + 5
         while (left := processes(str(self.place))) and time.monotonic() < give_up:
             time.sleep(0.01)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
         self.assertEqual(left, set())
 
     def told(self, content: bytes, mode: int = 0o755) -> str:
@@ -152,7 +158,8 @@ class OfUserModeLinux(Guests):
         for shared in (full, no_programs):
             with mock.patch("os.statvfs", lambda path: shared(path) if path == uml.SHARED else ROOM(path)):
                 self.assertEqual(uml._place_of_memory(self.place), self.place)
-            with mock.patch("os.statvfs", shared), self.assertRaisesRegex(Stop, "takes its memory.*; TMPDIR names another"):
+            none = self.assertRaisesRegex(Stop, "takes its memory.*; TMPDIR names another")
+            with mock.patch("os.statvfs", shared), none:
                 self.facts()
         with mock.patch.object(uml, "SHARED", self.place / "none"):
             self.assertIn(b"schema", self.facts())
