@@ -153,13 +153,15 @@ def _run(parser: _Parser) -> None:
     add("--label", action="append", metavar="L", help="only cases with this label; several: any of them")
     add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
     add("--kernel", action="append", metavar="K",
-        help="here, emulated-3.8, a name or glob of ./run_all.sh kernels list, all, lts, or the path of a kernel; several are compared")
+        help="here, emulated-3.8, a name or glob of ./run_all.sh kernels list, all, lts, or the path of a kernel; "
+             "several are compared")
     add("--repeat", type=_whole(1), metavar="N", help="each case N times")
     add("--shuffle", dest="seed", type=_whole(0), metavar="[=SEED]",
         help="in a new order each round; --shuffle=SEED gives an order again")
     add = parser.add_argument_group("how to run").add_argument
     add("--jobs", type=_whole(1), metavar="N", help="cases at once (one a core)")
-    add("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10); the sweep has limits of its own")
+    add("--timeout", type=_whole(1), metavar="S",
+        help="seconds that a case may take (10); the sweep has limits of its own")
     add("--in-one-process", action="store_true", help="all cases in one process, without ctest")
     add("--self-test", action="store_true", help="run the project's own tests; GLOB then names checks")
     add = parser.add_argument_group("what to write").add_argument
@@ -198,7 +200,8 @@ def _compare(parser: _Parser) -> None:
 
 def _bless(parser: _Parser) -> None:
     parser.description = "Makes a whole run the baseline of its target (results/baselines/) and says what changed."
-    parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN", help=f"{_RUN} (the latest)")
+    parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
+                        help=f"{_RUN} (the latest)")
 
 
 BISECT = """\
@@ -214,13 +217,14 @@ examples:
 A case that fails with other errors is another answer, and so is one that follows an epoch and finds it otherwise.
 A kernel that cannot be had, does not boot or skips the case is passed over.
 
-exit codes: with --between 0 the release was found, 1 never, 2 an end could not be asked, or all that are left could not,
-            3 both ends answer alike, or there is no such case or epoch;
+exit codes: with --between 0 the release was found, 1 never, 2 an end could not be asked, or all that are left could
+            not, 3 both ends answer alike, or there is no such case or epoch;
             without it 0 good, 1 bad, 125 cannot say, 130 interrupted: what git bisect run takes."""
 
 
 def _bisect(parser: _Parser) -> None:
-    parser.description = "Finds the kernel that changed an answer: between two packaged releases, or for git bisect run."
+    parser.description = (
+        "Finds the kernel that changed an answer: between two packaged releases, or for git bisect run.")
     parser.epilog = BISECT
     what = parser.add_mutually_exclusive_group(required=True).add_argument
     what("--case", metavar="ID", help="ask this case")
@@ -229,7 +233,8 @@ def _bisect(parser: _Parser) -> None:
     where("--kernel", nargs=1, metavar="K", help="one kernel: a build tree, a file or a name, as in a run")
     where("--between", nargs=2, metavar=("OLD", "NEW"), help="versions or names of ./run_all.sh kernels list")
     parser.add_argument("--wanted", choices=("pass", "fail", "true", "false"),
-                        help="what a good --kernel answers: pass or fail (a case: pass), true or false (an epoch: true)")
+                        help="what a good --kernel answers: pass or fail (a case: pass), "
+                             "true or false (an epoch: true)")
     parser.add_argument("--timeout", type=_whole(1), metavar="S", help="seconds that a case may take (10)")
 
 

@@ -40,10 +40,15 @@ class Quiet(Console):
         pass
 
     def remark(self, text: str) -> None:
-        self._all.remark(f"{self._target}: {text}")
+        self._all.remark(_of(self._target, text))
 
     def error(self, text: str) -> None:
-        self._all.error(f"{self._target}: {text}")
+        self._all.error(_of(self._target, text))
+
+
+def _of(target: str, text: str) -> str:
+    """The text with the target's name in front, which some errors of its kernel have already."""
+    return text if text.startswith(f"{target}: ") else f"{target}: {text}"
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,10 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
     except (Stop, OSError) as error:
         if not interrupts.seen:
             why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
-            console.error(f"{target.name}: {why}")
+            console.error(_of(target.name, str(why)))
         return _Ended(target, None, Exit.CANNOT_RUN)
     if recorded.problem and not interrupts.seen:
-        console.error(f"{target.name}: {recorded.problem}")
+        console.error(_of(target.name, str(recorded.problem)))
     console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
     # Another program's cases are not the suite's.
     beside, differs = ("", 0) if question.options.program else compare.beside_baseline(

@@ -77,6 +77,10 @@ class Progress:
             self._counts[before] -= 1
         self._end(key, "crashed", why)
 
+    def remark(self, text: str) -> None:
+        """What concerns no case."""
+        self._console.remark(text)
+
     def _take_event(self, line: str) -> None:
         if '"outcome"' in line[:40]:
             return

@@ -31,6 +31,7 @@ from results.verdict import Exit, judge
 # Seconds for a whole sweep: ten seconds are usual, and an hour for a deep one; what takes this long will not end.
 SWEEP_DEADLINE = 300
 DEEP_DEADLINE = 4 * 3600
+GUEST_DEADLINE = 2 * 3600  # a whole one in a guest: some minutes in QEMU on x86, four times that where it plays another
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Question:
         named = {name for entry in deviations for name in entry.behaviours}
         if strangers := sorted(named - {epoch.name for epoch in listing.epochs}):
             raise Stop(f"{known.FILE}: no epoch is called {', '.join(strangers)}")
-        return cls(options, programs, claims, listing, plan.select(listing.cases, options.words, options.label), deviations)
+        cases = plan.select(listing.cases, options.words, options.label)
+        return cls(options, programs, claims, listing, cases, deviations)
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,12 @@ def _on(
     if not target.guest:
         cases = execute.in_one_process if options.in_one_process else execute.with_ctest
         at_once = 1 if options.in_one_process else options.jobs
-        commands = [str(question.programs.cases), *target.arguments], [str(question.programs.explorer), "sweep", *target.arguments]
-        jobs = _jobs(question, folder, commands, at_once, options.jobs)
-        facts = program.facts(question.programs.cases, target.arguments)
+        programs = question.programs
+        commands = ([str(programs.cases), *target.arguments], [str(programs.explorer), "sweep", *target.arguments])
+        jobs = _jobs(question, folder, commands, at_once, options.jobs, SWEEP_DEADLINE)
+        facts = program.facts(programs.cases, target.arguments)
         kernel_log.remark(facts, console, kernel_log.FIX)
-        rest = kernel_log.rest(question.programs.cases, facts, console)
+        rest = kernel_log.rest(programs.cases, facts, console)
         yield _Asked(facts, None, [*zip((cases, execute.sweep), jobs), (rest, jobs[0])], at_once, 1, None)
         return
     with tempfile.TemporaryDirectory(prefix="portshare-") as scratch:
@@ -143,22 +146,24 @@ def _on(
                 image = targets.image(target, Path(scratch), console.remark)
             except NoKernel as error:
                 raise Stop(str(error)) from None
-            programs = build.guest_programs(image.architecture, options, console)
+            guests = build.guest_programs(image.architecture, options, console)
             packages.demand(console, packages.of_machine(image.kind, image.architecture), options.install_deps)
         needed = [module for need in question.listing.needs for module in need.modules]
-        machine = targets.machine(target, image, programs.init, needed, console.remark)
+        machine = targets.machine(target, image, guests.init, needed, console.remark)
         parts = 1 if options.command == "sweep" else machine.sweep_parts
-        with guest.Session(machine, programs, Path(scratch), interrupts) as session:
+        with guest.Session(machine, guests, Path(scratch), interrupts) as session:
             facts = program.document(guest.facts(session), f"{target.name}: portshare_cases --facts")
             kernel_log.remark(facts, console)
-            jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1)
+            deadline = GUEST_DEADLINE if parts == 1 else SWEEP_DEADLINE
+            jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1, deadline)
             asks = functools.partial(guest.cases, session), functools.partial(guest.sweep, session, parts)
             yield _Asked(facts, image.config, list(zip(asks, jobs)), 1, parts, session.spent)
 
 
 def _jobs(
-    question: Question, folder: RunFolder, commands: tuple[list[str], list[str]], at_once: int, workers: int
-) -> list[execute.Job]:
+    question: Question, folder: RunFolder, commands: tuple[list[str], list[str]], at_once: int, workers: int,
+    sweep_deadline: int,
+) -> list[execute.Job]:  # fmt: skip
     """The cases, then the sweep where it is asked for; `commands` are those of both programs."""
     options = question.options
     planned = plan.attempts(question.cases, options.repeat, options.seed)
@@ -183,7 +188,7 @@ def _jobs(
         asked,
         command=[*explorer, *words],
         attempts=[attempt for attempt in planned if plan.is_explored(attempt.case)],
-        deadline=DEEP_DEADLINE if options.deep else SWEEP_DEADLINE,
+        deadline=DEEP_DEADLINE if options.deep else sweep_deadline,
         log=folder.sweep,
     )
     return [asked, swept]

@@ -124,7 +124,7 @@ class _State:
         ended = self._run("apt-get", "download", f"{name}:{shown['Architecture']}={shown['Version']}", cwd=into)
         files = list(into.glob(f"{name}_*.deb"))
         if ended.returncode != 0 or len(files) != 1:
-            if "404" in ended.stderr:
+            if re.search(r"\b404 +Not Found", ended.stderr):
                 raise _Gone(f"{id} is listed by {self.place.name} and yet the mirror has it no more"
                             f"{self._nearest(name, name)}")
             raise NoKernel(f"{id} cannot be downloaded: {_error_line(ended.stderr)}")

@@ -54,7 +54,7 @@ def mend(kernel: Kernel) -> str:
 
 def fetch(kernel: Kernel, say: Callable[[str], None]) -> Image:
     """The kernel out of the cache, brought there first where it is not or where it is damaged.  Raises NoKernel."""
-    with _one_line_of_what_fails(kernel):
+    with one_line_of_what_fails(kernel.name):
         (folder() / "kernels").mkdir(parents=True, exist_ok=True)
         lock = folder() / "kernels" / f".{kernel.name}.lock"
         with apt.locked(lock, lambda: say(f"{kernel.name}: another run fetches it, waiting")):
@@ -162,7 +162,8 @@ def _differences(at: Path, files: dict[str, dict[str, object]], thorough: bool) 
 
 
 @contextmanager
-def _one_line_of_what_fails(kernel: Kernel) -> Iterator[None]:
+def one_line_of_what_fails(what: str) -> Iterator[None]:
+    """NoKernel for whatever keeps `what` from being made in the cache, with what to do where its place is to blame."""
     try:
         yield
     except NoKernel as error:
@@ -172,4 +173,4 @@ def _one_line_of_what_fails(kernel: Kernel) -> Iterator[None]:
     else:
         return
     elsewhere = any(os.strerror(number) in why for number in (errno.ENOSPC, errno.EACCES, errno.EROFS))
-    raise NoKernel(f"{kernel.name}: {why}{'; PORTSHARE_CACHE names another folder' if elsewhere else ''}")
+    raise NoKernel(f"{what}: {why}{'; PORTSHARE_CACHE names another folder' if elsewhere else ''}")

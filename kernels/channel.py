@@ -71,13 +71,18 @@ class Channel:
     """Both ways over descriptors that must not block; what the kernel prints is read beside it, and its end is kept.
 
     Every wait has a limit, and calls `look` again and again, which may raise to end it. GuestLost where the other end
-    is gone or silent for longer. No more than `piece` bytes of a file are on their way at once.
+    is gone or silent for longer; `gone` tells that the machine has ended, of which a helper may live on and hold the
+    other end open. No more than `piece` bytes of a file are on their way at once.
     """
 
-    def __init__(self, incoming: int, outgoing: int, console: int, look: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, incoming: int, outgoing: int, console: int, look: Callable[[], None] = lambda: None,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._in, self._out, self._console = incoming, outgoing, console
         self.piece = 8 << 20
         self._look = look
+        self._gone = gone
         self._kept = bytearray()
         self._tail = bytearray()
         self.printed = 0  # bytes on the console
@@ -120,8 +125,11 @@ class Channel:
                 raise GuestLost(f"said nothing for {silence:.0f} s")
             if total is not None and now - begun > total:
                 raise GuestLost(f"did not end within {total:.0f} s")
+            gone = self._gone()  # asked before what it said last is looked for
             if self._wait(read=True, write=False, seconds=0.1) and self._receive():
                 heard = time.monotonic()
+            elif gone:
+                raise GuestLost("ended", ended=True)
             else:
                 yield None
 
@@ -131,6 +139,8 @@ class Channel:
         while view:
             if time.monotonic() > give_up:
                 raise GuestLost(f"took no order within {seconds:.0f} s")
+            if self._gone():
+                raise GuestLost("ended", ended=True)
             self._wait(read=False, write=True, seconds=0.1)
             try:
                 view = view[os.write(self._out, view) :]

@@ -14,8 +14,9 @@ from kernels.channel import Channel, GuestLost, Ready
 
 CONSOLE_LIMIT = 1 << 20  # bytes that a kernel may print until it is ready; a quiet one prints some hundred
 SEND_LIMIT = 60.0  # seconds until a guest has taken a file
-# A machine ends with the driver also where that is killed and can end nothing itself; setpriv(1) is in util-linux.
-WITH_US = ("setpriv", "--pdeathsig", "KILL")
+# Ends the group of a machine with the driver, also where that is killed and can end nothing itself: then nobody holds
+# the other end of its standard input. A signal of the parent's death (prctl(2)) would reach no helper of a machine.
+WATCH = ("sh", "-c", "read -r _; kill -KILL -$0")
 LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
 
 
@@ -32,8 +33,6 @@ class Guest:
                 return
             if time.monotonic() > give_up:
                 raise GuestLost(f"did not come up within {limit:.0f} s")
-            if self.process.poll() is not None:
-                raise GuestLost("ended while it booted")
             if self.channel.printed > CONSOLE_LIMIT:
                 raise GuestLost("prints without end while it boots")
 
@@ -48,6 +47,8 @@ class Guest:
             if lost.ended and (code := self.process.wait(LAST_WORDS)) < 0:
                 outside = -code in (signal.SIGKILL, signal.SIGTERM)
                 lost.args = (f"was ended {'from outside' if outside else 'by a fault of its program'} (signal {-code})",)
+            elif lost.ended and not self.channel.console_tail:
+                lost.args = (f"ended (exit code {code})",)
         lost.console = lost.console or self.channel.console_tail
 
 
@@ -57,34 +58,37 @@ def started(
 ) -> Iterator[Guest]:
     """The process with these descriptors open, in a group of its own; standard output and error are the console.
 
-    `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and the
-    whole group ends, however the block is left.
+    `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and
+    the whole group ends, however the block is left.
     """
     console, its_console = os.pipe()
-    process = None
+    watched, held = os.pipe()
+    its = [its_console, watched, *keep]
+    group: list[subprocess.Popen[bytes]] = []
     try:
-        process = subprocess.Popen(
-            [*WITH_US, *(str(word) for word in command)], stdin=popen.pop("stdin", subprocess.DEVNULL),
-            stdout=popen.pop("stdout", its_console), stderr=its_console, pass_fds=keep, start_new_session=True, **popen,
-        )  # fmt: skip
-        os.close(its_console)
-        its_console = -1
-        while keep:
-            os.close(keep.pop())
-        guest = Guest(process, Channel(*channel, console, look))
+        try:
+            # It leads a session, so that it cannot begin one and leave the group: User-Mode Linux would.
+            process = subprocess.Popen(
+                [str(word) for word in command], stdin=popen.pop("stdin", subprocess.DEVNULL),
+                stdout=popen.pop("stdout", its_console), stderr=its_console, pass_fds=keep, start_new_session=True,
+                **popen,
+            )  # fmt: skip
+        except OSError as error:
+            raise GuestLost(f"cannot be started ({error.strerror}: {command[0]})") from None
+        group.append(process)
+        group.append(subprocess.Popen([*WATCH, str(process.pid)], stdin=watched, start_new_session=True))
+        while its:
+            os.close(its.pop())
+        guest = Guest(process, Channel(*channel, console, look, lambda: process.poll() is not None))
         try:
             yield guest
         except GuestLost as lost:
             guest.complete(lost)
             raise
-    except OSError as error:
-        if process is None:
-            raise GuestLost(f"cannot be started ({error.strerror}: {command[0]})") from None
-        raise
     finally:
-        if process is not None:
-            _end(process)
-        for descriptor in {console, its_console, *keep, *channel} - {-1}:
+        for member in reversed(group):
+            _end(member)
+        for descriptor in {console, held, *its, *channel}:
             os.close(descriptor)
 
 

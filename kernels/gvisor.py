@@ -28,10 +28,13 @@ class Gvisor:
         orders, ours_out = os.pipe()
         ours_in, answers = os.pipe()
         # The file system of the sandbox is this one, and what is written to it stays in the sandbox.
-        # Without --net-raw it takes CAP_NET_RAW from root.
+        # It leaves a folder where temporary files are. Without --net-raw it takes CAP_NET_RAW from root.
         command = [self.kernel, "--root", folder / "runsc", "--platform=systrap", "--network=none", "--net-raw",
                    "--ignore-cgroups", "do", self.init]  # fmt: skip
-        with started(command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers) as guest:
+        with started(
+            command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
+            env=os.environ | {"TMPDIR": str(folder)},
+        ) as guest:  # fmt: skip
             guest.ready(BOOT)
             guest.put(programs)
             yield guest

@@ -3,7 +3,6 @@
 The C library is not among them: it comes with the cross compiler.
 """
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -38,17 +37,12 @@ def sysroot(architecture: str, say: Callable[[str], None]) -> Path:
             "ask a kernel of one of these"
         )
     final = folder(architecture)
-    try:
+    with cache.one_line_of_what_fails(f"the libraries of {architecture}"):
         final.parent.mkdir(parents=True, exist_ok=True)
         lock = final.with_name(f".{architecture}.lock")
         with apt.locked(lock, lambda: say(f"{final}: another run makes it, waiting")):
             if not _complete(final):
                 _make(architecture, final, say)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS)
-        hint = "; PORTSHARE_CACHE names another folder" if full else ""
-        what = f"{error.strerror or error}: {error.filename or final}{hint}"
-        raise NoKernel(f"the libraries of {architecture}: {what}") from None
     return final
 
 
@@ -72,7 +66,7 @@ def _make(architecture: str, final: Path, say: Callable[[str], None]) -> None:
         debs.mkdir()
         got = apt.download(wanted, cache.folder() / "apt", debs, say)
         for package in got:
-            unpack.run("dpkg-deb", "-x", package.file, making)
+            unpack.extract(package.file, making)
         shutil.rmtree(debs)
         (making / MADE_OF).write_text("".join(f"{package.id} {package.sha256}\n" for package in got))
         making.chmod(0o755)

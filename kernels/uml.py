@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernels import initramfs
+from kernels.channel import GuestLost
 from kernels.guest import Guest, socket_pair, started
 
 MEMORY = 256  # MiB
+SHARED = Path("/dev/shm")
 # Bytes that the channel takes at once: it is a terminal, of which UML stops to hear once 4 KiB wait there to be read.
 PIECE = 2048
 BOOT = 30.0  # seconds that a boot may take; two are usual
@@ -33,8 +35,7 @@ class UserModeLinux:
         # The programs come with the boot: the channel takes megabytes slowly.
         files = {"init": self.init.read_bytes()} | {path.lstrip("/"): content for path, content in programs.items()}
         image = initramfs.write(initramfs.archive(files, self.modules), folder)
-        # Its memory is a file: on a disk it is slower by an order of magnitude.
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(folder)
+        memory = str(_place_of_memory(folder))
         ours, its = socket_pair()
         command = [
             self.kernel, f"mem={MEMORY}M", f"initrd={image}", f"uml_dir={folder}", "quiet", "loglevel=1", "panic=-1",
@@ -45,3 +46,18 @@ class UserModeLinux:
             guest.channel.piece = PIECE
             guest.ready(BOOT)
             yield guest
+
+
+def _place_of_memory(folder: Path) -> Path:
+    """Its memory is a file that it makes and runs programs from: on a disk it is slower by an order of magnitude.
+
+    Without room for all of it the kernel would be killed where it first writes to a page that cannot be had.
+    """
+    for place in (SHARED, folder):
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(place)
+            room = disk.f_bavail * disk.f_frsize >= MEMORY << 20
+            if room and not disk.f_flag & os.ST_NOEXEC and os.access(place, os.W_OK):
+                return place
+    raise GuestLost(f"cannot be started (neither {SHARED} nor {folder} takes its memory, a file of {MEMORY} MiB that "
+                    "may be executed; TMPDIR names another folder)")

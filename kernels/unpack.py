@@ -60,7 +60,7 @@ def packages(kernel: Kernel, debs: Sequence[Path], into: Path, final: Path) -> I
     """The kernel of these packages as files in `into`, a folder that will be renamed to `final`.  Raises NoKernel."""
     tree = into / "tree"
     for deb in debs:
-        run("dpkg-deb", "-x", deb, tree)
+        extract(deb, tree)
     found = _first(tree, _KERNEL_FILES)
     if found is None:
         raise NoKernel(f"there is no kernel in {', '.join(deb.name for deb in debs)}")
@@ -174,8 +174,22 @@ def _by_program(program: str, packed: bytes, what: str) -> bytes:
     raise NoKernel(f"{what}: damaged: {program}: {ended.stderr.decode(errors='replace').strip()}")
 
 
+class Failed(NoKernel):
+    """A program did not do its work."""
+
+
+def extract(deb: Path, into: Path) -> None:
+    """The files of a package.  Raises NoKernel."""
+    try:
+        run("dpkg-deb", "-x", deb, into)
+    except Failed as error:
+        what_to_do = "" if FULL in str(error) else ": try again, or ask another mirror"
+        why = str(error).replace(str(deb), "it")
+        raise NoKernel(f"{deb.name} cannot be unpacked ({why}){what_to_do}") from None
+
+
 def run(*command: str | Path) -> str:
-    """Its standard output; NoKernel with one line of what it said when it fails."""
+    """Its standard output; Failed with one line of what it said when it fails."""
     words = [str(word) for word in command]
     # An ordinary user's PATH lacks where kmod's programs are.
     environment = os.environ | {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
@@ -186,8 +200,9 @@ def run(*command: str | Path) -> str:
         raise NoKernel(f"{words[0]} is not here: see ./run_all.sh kernels list --install-deps") from None
     if ended.returncode != 0:
         said = ended.stderr.strip().splitlines() or [f"ended with {ended.returncode} and said nothing"]
-        # What a helper of the program said of a full disk says more than the program's own last word.
-        raise NoKernel(f"{words[0]}: {next((line for line in said if FULL in line), said[-1])}")
+        # What a helper of the program said of it says more than the program's own last word.
+        line = next((line for line in said if FULL in line), said[0] if "subprocess" in said[-1] else said[-1])
+        raise Failed(f"{words[0]}: {re.sub(rf'^{re.escape(words[0])}( .subprocess.)?: (error: )?', '', line)}")
     return ended.stdout
 
 

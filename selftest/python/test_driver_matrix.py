@@ -64,7 +64,11 @@ class Command(unittest.TestCase):
         code, said, complained = self.asked(answers, HERE, OLD, NEW)
         self.assertEqual(code, Exit.CANNOT_RUN)
         self.assertIn("2 of 3 kernels asked", said)
-        self.assertIn("old: it does not boot", complained)
+        self.assertEqual(complained, "run_all.sh: old: it does not boot\n")
+
+    def test_a_target_is_named_once(self) -> None:
+        _, _, complained = self.asked({"old": Stop("old: it is gone"), "new": run_on("new", a="pass")}, OLD, NEW)
+        self.assertEqual(complained, "run_all.sh: old: it is gone\n")
 
     def test_a_wrong_answer_counts_more(self) -> None:
         code, _, _ = self.asked({"old": Stop("no"), "new": run_on("new", a="fail")}, OLD, NEW)

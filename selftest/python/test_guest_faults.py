@@ -1,6 +1,6 @@
 """Guests that fail in every way: kernels that do not come up, and guests that are lost while cases run.
 
-Real guests in QEMU, of a kernel that the cache has, some with bytes of it overwritten; the case program is made here.
+Real guests in QEMU, of a kernel that the cache has, some with bytes of it overwritten.
 """
 
 import contextlib
@@ -9,8 +9,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
@@ -19,45 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
-from driver import guest, processes
-from driver.build import GuestPrograms
-from driver.console import Console
-from driver.execute import Job
-from driver.plan import Attempt
-from driver.processes import Interrupts
+from driver import guest
 from driver.progress import Progress
 from driver.stop import Exit, Stop
 from kernels import cache, catalogue, qemu
 from kernels.channel import GuestLost
 from kernels.guest import Guest
 from kernels.qemu import Qemu
-from results.claims import Case
-from results.run import ProcessEnd
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-INIT = Path(os.environ.get("PORTSHARE_BUILD", ROOT / "build")) / "guest_init"
-# Says of each test of its filter that it began, does what its name says, and says that it passed.
-PROGRAM = r"""
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-int main(int count, char** words) {
-  static char text[4096];
-  if (count > 1 && strcmp(words[1], "--facts") == 0) return puts("{\"schema\": 1}") < 0;
-  FILE* file = fopen("/gtest_flags", "r");
-  text[fread(text, 1, sizeof text - 1, file)] = 0;
-  char* test = strchr(text, '=') + 1;
-  *strchr(test, '\n') = 0;
-  for (test = strtok(test, ":"); test != NULL; test = strtok(NULL, ":")) {
-    dprintf(3, "{\"v\":1,\"event\":\"start\",\"case\":\"%s\",\"attempt\":1}\n", test);
-    if (strcmp(test, "panics") == 0) write(open("/proc/sysrq-trigger", O_WRONLY), "c", 1);
-    if (strcmp(test, "waits") == 0) pause();
-    dprintf(3, "{\"v\":1,\"event\":\"end\",\"case\":\"%s\",\"attempt\":1,\"status\":\"pass\"}\n", test);
-    if (strcmp(test, "panics_late") == 0) write(open("/proc/sysrq-trigger", O_WRONLY), "c", 1);
-  }
-}
-"""
+from selftest.python import guest_double
+from selftest.python.guest_double import INIT
 
 
 def missing() -> str:
@@ -78,51 +46,19 @@ def kernels() -> list[catalogue.Kernel]:
 
 
 @unittest.skipIf(missing(), missing())
-class Guests(unittest.TestCase):
+class Guests(guest_double.Guests):
     @classmethod
-    def setUpClass(cls) -> None:
-        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="portshare-test-")))
+    def make(cls) -> Qemu:
         image = cache.image(kernels()[0])
-        cls.machine = Qemu("amd64", image.kernel, INIT, image.channel_modules, cls.folder / "snapshots", "test", print)
-        source, cls.program = cls.folder / "program.c", cls.folder / "program"
-        source.write_text(PROGRAM)
-        subprocess.run(["cc", "-static", "-w", "-o", cls.program, source], check=True)
+        return Qemu("amd64", image.kernel, INIT, image.channel_modules, cls.folder / "snapshots", "test", print)
 
     def setUp(self) -> None:
-        self.said: list[str] = []
+        super().setUp()
         self.machine = dataclasses.replace(self.machine, say=self.said.append)
-        self.interrupts = Interrupts()
-        self.place = Path(self.enterContext(tempfile.TemporaryDirectory(dir=self.folder)))
-        self.addCleanup(self.nothing_runs_on)
-
-    def nothing_runs_on(self) -> None:
-        self.assertEqual(processes._children(), [])
-
-    def session(self, machine: Qemu | None = None) -> guest.Session:
-        programs = GuestPrograms(self.program, self.program, INIT)
-        return guest.Session(machine or self.machine, programs, self.place, self.interrupts)
-
-    def facts(self, machine: Qemu | None = None) -> bytes:
-        with self.session(machine) as session:
-            return guest.facts(session)
 
 
 class Lost(Guests):
     """Guests that are lost in the middle of a run."""
-
-    def ask(self, names: str, meanwhile: Callable[[guest.Session, Progress], None] = lambda *_: None,
-            deadline: int = 10) -> tuple[dict[str, str], dict[str, ProcessEnd]]:
-        """The status that each case came to, and the ends of processes that were told."""
-        events, log = self.place / "events", self.place / "log"
-        cases = [Case(name, name, "topic", "x.cc", 1, (), (), (), ()) for name in names.split()]
-        console = Console("never")
-        console.line = lambda text: self.said.append(text)  # type: ignore[method-assign]
-        progress = Progress(console, events, log, len(cases), verbose=True)
-        job = Job((), [Attempt(case, 1) for case in cases], 1, deadline, None, self.place, events, log)
-        with self.session() as session:
-            look, progress.look = progress.look, lambda: (look(), meanwhile(session, progress))  # type: ignore[method-assign]
-            exits = guest.cases(session, job, progress, self.interrupts)
-        return ({key[0]: status for key, status in progress.status.items()}, {key[0]: end for key, end in exits.items()})
 
     def test_a_panic_takes_the_case_in_flight(self) -> None:
         statuses, exits = self.ask("first panics last")
@@ -168,6 +104,9 @@ class Lost(Guests):
         with self.assertRaisesRegex(Stop, r"the guest was ended from outside \(signal 9\)"):
             self.ask("first last")
         self.assertEqual(len(begun), guest.IDLE_LOSSES)
+        self.assertEqual(self.remarks, ["the guest was ended from outside (signal 9); "
+                                        "no case had begun there: another guest is started"])
+        self.assertIn("guest: was ended from outside", (self.place / "log").read_text())
 
     def test_interrupted(self) -> None:
         def interrupt(session: guest.Session, progress: Progress) -> None:
@@ -298,7 +237,7 @@ class Kernels(Guests):
 
     def test_no_program_that_plays_it(self) -> None:
         qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], program="/no/qemu")
-        with self.assertRaisesRegex(Stop, "the guest ended; its console: setpriv: .*/no/qemu"):
+        with self.assertRaisesRegex(Stop, r"the guest cannot be started \(No such file or directory: /no/qemu\)"):
             self.facts(dataclasses.replace(self.machine, snapshots=None))
 
 

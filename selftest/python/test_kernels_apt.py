@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import os
+import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from kernels import apt
+from kernels import apt, cache
 from kernels.catalogue import Kernel, NoKernel
 
 NAME = "linux-image-9.8.7+deb9-cloud-amd64"
@@ -72,13 +74,16 @@ class Archive(unittest.TestCase):
             self.enterContext(mock.patch.object(apt, name, value))
         self.deb = self.package(NAME, "9.8.7-1")
 
-    def package(self, name: str, version: str) -> Path:
+    def package(self, name: str, version: str, packed: str = "none", kept: float = 1) -> Path:
+        """In the archive, of which its index says what is true; only a part of the file may be kept."""
         root = self.folder / f"{name}-{version}"
         (root / "DEBIAN").mkdir(parents=True)
         fields = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: me <me@localhost>\n"
         (root / "DEBIAN/control").write_text(f"{fields}Description: test\n")
         deb = self.pool / f"{name}_{version}.deb"
-        subprocess.run(["dpkg-deb", "-b", "-Znone", root, deb], check=True, capture_output=True)
+        (root / "file").write_bytes(random.Random(version).randbytes(1 << 16))
+        subprocess.run(["dpkg-deb", "-b", f"-Z{packed}", root, deb], check=True, capture_output=True)
+        os.truncate(deb, int(deb.stat().st_size * kept))
         at = deb.relative_to(self.folder / "archive")
         self.entries.append(f"{fields}Filename: {at}\nSize: {deb.stat().st_size}\nSHA256: {apt.sha256(deb)}\n")
         self.publish()
@@ -142,9 +147,34 @@ class Archive(unittest.TestCase):
 
     def test_one_that_is_cut_short_or_changed_is_refused(self) -> None:
         whole = self.deb.read_bytes()
-        for content in (whole[:-100], whole[:-100] + b"x" * 100):
+        for content in (whole[:-100], whole[: len(whole) // 2], b"", whole[:-100] + b"x" * 100):
             self.deb.write_bytes(content)
             self.assertIn(f"{NAME}=9.8.7-1 cannot be downloaded: ", self.refused())
+
+    def test_one_that_was_cut_short_before_its_checksum_was_taken(self) -> None:
+        cache_here = mock.patch.dict(os.environ, PORTSHARE_CACHE=str(self.folder / "cache"))
+        kernels = self.folder / "cache/kernels"
+        for number, (packed, kept, why) in enumerate((
+            ("xz", 1 / 2, "cannot copy archive member"), ("none", 1 / 2, "cannot copy archive member"),
+            ("xz", 1, "there is no kernel in"), ("xz", 1 / 1000, "unexpected end of file in archive"),
+        )):  # fmt: skip
+            version = f"9.8.7-{number + 2}"
+            self.package(NAME, version, packed, kept)
+            with self.subTest(version), cache_here, self.assertRaises(NoKernel) as caught:
+                cache.fetch(self.pinned(f"{NAME}={version}"), self.said.append)
+            self.assertNotIn("\n", str(caught.exception))
+            self.assertIn(why, str(caught.exception))
+            if kept < 1:
+                said = rf"\Adeb-9.8.7: {re.escape(NAME)}_\S+ cannot be unpacked \(dpkg-deb: \w.*\): try again, or"
+                self.assertRegex(str(caught.exception), said)
+            self.assertEqual([path.name for path in kernels.iterdir()], [".deb-9.8.7.lock"])
+
+    def test_a_number_in_a_checksum_is_no_answer_of_the_mirror(self) -> None:
+        ended = subprocess.CompletedProcess([], 100, "", "E: Hash Sum mismatch: SHA256:1404ab\n")
+        run = apt._State._run
+        fails = lambda state, *words, **more: ended if words[1] == "download" else run(state, *words, **more)  # noqa: E731
+        with mock.patch.object(apt._State, "_run", fails):
+            self.assertIn("cannot be downloaded: Hash Sum mismatch", self.refused())
 
     def test_an_archive_that_is_not_there(self) -> None:
         shutil.rmtree(self.folder / "archive")
