@@ -32,7 +32,7 @@ class Gvisor:
                    self.init]  # fmt: skip
         # It leaves a folder where temporary files are.
         with started(
-            command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
+            command, folder, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
             env=os.environ | {"TMPDIR": str(folder)},
         ) as guest:  # fmt: skip
             guest.ready(BOOT)
