@@ -14,9 +14,9 @@ from kernels.channel import Channel, GuestLost, Ready
 
 CONSOLE_LIMIT = 1 << 20  # bytes that a kernel may print until it is ready; a quiet one prints some hundred
 SEND_LIMIT = 60.0  # seconds until a guest has taken a file
-# Ends the group of a machine with the driver, also where that is killed and can end nothing itself: then nobody holds
-# the other end of its standard input. A signal of the parent's death (prctl(2)) would reach no helper of a machine.
-WATCH = ("sh", "-c", "read -r _; kill -KILL -$0")
+# Ends the group of a machine and removes its folder where the driver is killed and cannot do so itself: then nobody
+# holds the other end of its standard input. A signal of the parent's death (prctl(2)) would reach no helper.
+WATCH = ("sh", "-c", 'read -r _; kill -KILL "-$0"; rm -rf "$1"')
 LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
 
 
@@ -54,12 +54,14 @@ class Guest:
 
 @contextlib.contextmanager
 def started(
-    command: Sequence[str | Path], *, keep: list[int], channel: tuple[int, int], look: Callable[[], None], **popen: object
-) -> Iterator[Guest]:
+    command: Sequence[str | Path], folder: Path, *, keep: list[int], channel: tuple[int, int],
+    look: Callable[[], None], **popen: object,
+) -> Iterator[Guest]:  # fmt: skip
     """The process with these descriptors open, in a group of its own; standard output and error are the console.
 
     `channel` are our ends of the way in and out, `look` what each wait for it calls. All descriptors are closed, and
-    the whole group ends, however the block is left.
+    the whole group ends, however the block is left. `folder` is the caller's, and is removed where this process is
+    killed.
     """
     console, its_console = os.pipe()
     watched, held = os.pipe()
@@ -76,7 +78,9 @@ def started(
         except OSError as error:
             raise GuestLost(f"cannot be started ({error.strerror}: {command[0]})") from None
         group.append(process)
-        group.append(subprocess.Popen([*WATCH, str(process.pid)], stdin=watched, start_new_session=True))
+        group.append(subprocess.Popen(
+            [*WATCH, str(process.pid), folder], stdin=watched, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True))
         while its:
             os.close(its.pop())
         guest = Guest(process, Channel(*channel, console, look, lambda: process.poll() is not None))

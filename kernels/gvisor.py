@@ -32,7 +32,7 @@ class Gvisor:
         command = [self.kernel, "--root", folder / "runsc", "--platform=systrap", "--network=none", "--net-raw",
                    "--ignore-cgroups", "do", self.init]  # fmt: skip
         with started(
-            command, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
+            command, folder, keep=[orders, answers], channel=(ours_in, ours_out), look=look, stdin=orders, stdout=answers,
             env=os.environ | {"TMPDIR": str(folder)},
         ) as guest:  # fmt: skip
             guest.ready(BOOT)

@@ -122,7 +122,7 @@ class Qemu:
         if incoming is not None:
             keep.append(incoming)
             command += ["-incoming", f"fd:{incoming}"]
-        with Monitor(monitor) as qmp, started(command, keep=keep, channel=(ours, ours), look=look) as guest:
+        with Monitor(monitor) as qmp, started(command, folder, keep=keep, channel=(ours, ours), look=look) as guest:
             yield guest, qmp
 
     @functools.cached_property

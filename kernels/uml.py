@@ -42,7 +42,7 @@ class UserModeLinux:
             "uhash_entries=32768",
             "con=null", "con0=null,fd:1", f"con1=fd:{its}", "portshare.channel=/dev/tty1",
         ]  # fmt: skip
-        with started(command, keep=[its], channel=(ours, ours), look=look, cwd=folder, env={"TMPDIR": memory}) as guest:
+        with started(command, folder, keep=[its], channel=(ours, ours), look=look, cwd=folder, env={"TMPDIR": memory}) as guest:
             guest.channel.piece = PIECE
             guest.ready(BOOT)
             yield guest

@@ -108,11 +108,11 @@ class Guests(guest_double.Guests):
         os.kill(driver, signal.SIGKILL)
         os.waitpid(driver, 0)
         give_up = time.monotonic() + 5
-        while (left := processes(str(self.place))) and time.monotonic() < give_up:
+        while ((left := processes(str(self.place))) or self.place.exists()) and time.monotonic() < give_up:
             time.sleep(0.01)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        self.assertEqual(left, set())
+        self.assertEqual((left, self.place.exists()), (set(), False))
 
     def told(self, content: bytes, mode: int = 0o755) -> str:
         """What is said where the machine is this file."""
