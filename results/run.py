@@ -24,6 +24,8 @@ EXPECTED: tuple[Status, ...] = ("pass", "skip", "known")
 _ENDED_WELL = ("Completed", "Passed", "Skipped", "Not Run", "")
 # Its words, "" for none, for a process that may owe its end to ^C.
 _CUT_OFF = ("", "INTERRUPT", "Subprocess terminated", "Subprocess killed")
+# Stands for a case in what the kernel complained of and no case told.
+THE_RUN = "the_run"
 _OUTPUT_LINES = 40
 _OUTPUT_CHARACTERS = 8192
 
@@ -140,7 +142,10 @@ class RunMeta:
 
 @dataclass(frozen=True)
 class Complaint:
-    """The first line of what the kernel's log says against the kernel itself, and the case that ran then."""
+    """The first line of what the kernel's log says against the kernel itself, and the case that ran then, or THE_RUN.
+
+    It may not be that case's doing: others run at once, on a machine that does other things, too.
+    """
     case: str
     text: str
 
@@ -196,10 +201,11 @@ def merge(plan: Iterable[PlannedCase], events: Iterable[Mapping[str, Any]], exit
     """
     plan = list(plan)
     reported: dict[str, dict[int, _Reported]] = {case.id: {} for case in plan}
-    complaints: dict[int, Complaint] = {}
+    complaints: dict[tuple[int, str], Complaint] = {}
     for event in events:
         if event["event"] == "kernel":
-            complaints.setdefault(event["sequence"], Complaint(event["case"], event["text"]))
+            # Processes that run at once read the same record; where a guest is booted again, its numbers begin again.
+            complaints.setdefault((event["sequence"], event["text"]), Complaint(event["case"], event["text"]))
         elif event["event"] == "exit":
             continue  # `exits` has it
         elif event["case"] in reported:

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from results.run import CaseResult, PlannedCase, ProcessEnd, Run, Skip, merge
+from results.run import CaseResult, Complaint, PlannedCase, ProcessEnd, Run, Skip, merge
 from selftest.python import results_sample as sample
 
 ONCE = dataclasses.replace(sample.META, repeat=1)
@@ -155,6 +155,13 @@ class WholeRun(unittest.TestCase):
         run = merge(planned("a.b"), [start(), end("pass"), start(1, "a.foreign"), end("fail", 1, "a.foreign")], {},
                     ONCE, unreadable=3)
         self.assertEqual((run.events_unreadable, [case.status for case in run.cases]), (5, ["pass"]))
+
+    def test_a_record_of_the_kernels_log_counts_once_and_so_does_each_of_another_boot(self) -> None:
+        def kernel(case: str, text: str) -> dict[str, Any]:
+            return {"v": 1, "event": "kernel", "case": case, "attempt": 1, "sequence": 7, "text": text}
+        run = merge(planned("a.b", "a.c"), [kernel("a.b", "WARNING: x"), kernel("a.c", "WARNING: x"),
+                                            kernel("a.c", "WARNING: after a boot")], {}, ONCE)
+        self.assertEqual(run.kernel_log, (Complaint("a.b", "WARNING: x"), Complaint("a.c", "WARNING: after a boot")))
 
     def test_processes_of_cases_not_planned_are_no_cases(self) -> None:
         run = merge(planned("a.b"), [start(), end("pass")], {("a.foreign", 1): ProcessEnd("Failed", "")}, ONCE)
