@@ -9,6 +9,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
 
 #include "harness/journal.h"
 #include "netns/cannot_ask.h"
@@ -16,6 +21,7 @@
 namespace portshare {
 namespace {
 
+constexpr std::chrono::seconds kGrace{2};
 constexpr off_t kTail = 8 << 10;  // bytes of what a process printed that are told of it
 
 sigset_t EndsOfChildren() {
@@ -54,6 +60,37 @@ void SortUnwindTables() {
   try {
     throw CannotAsk("nothing");
   } catch (const CannotAsk&) {
+  }
+}
+
+// All that are left, as /proc tells it: the list of a process's children there is an option of the kernel.
+void KillChildren() {
+  std::error_code none;  // of a place without /proc, where nothing is found
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
+    const pid_t process = std::atoi(entry.path().filename().c_str());
+    if (process <= 0) continue;
+    std::ifstream file(entry.path() / "stat");
+    std::string stat;
+    std::getline(file, stat, '\0');
+    // The name of the program stands in parentheses and may itself hold any of them.
+    char state = 0;
+    pid_t parent = 0;
+    std::istringstream rest(stat.substr(stat.rfind(')') + 1));
+    if (rest >> state >> parent && parent == getpid()) kill(process, SIGKILL);
+  }
+}
+
+// Kills and buries them, and what becomes a child by that; gives up on one that not even this ends.
+void EndChildren() {
+  const sigset_t ends = EndsOfChildren();
+  const auto give_up = std::chrono::steady_clock::now() + kGrace;
+  while (std::chrono::steady_clock::now() < give_up) {
+    const pid_t found = waitpid(-1, nullptr, WNOHANG);
+    if (found < 0) return;
+    if (found > 0) continue;
+    KillChildren();
+    const timespec moment{0, 10'000'000};
+    sigtimedwait(&ends, nullptr, &moment);
   }
 }
 
@@ -103,8 +140,7 @@ void Apart::Enter(const std::string& case_id) {
   // Nothing of a case may live on beside the next one: its group, and whoever left the group.
   kill(-child, SIGKILL);
   if (status < 0) waitpid(child, nullptr, 0);
-  while (waitpid(-1, nullptr, WNOHANG) > 0) {
-  }
+  EndChildren();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
   for (const KernelComplaint& complaint : log_.Since()) TellComplaint(case_id, complaint);
   if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 1) {
