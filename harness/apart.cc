@@ -113,7 +113,7 @@ void Apart::Begin(double seconds) {
   printed_ = fileno(file);
   seconds_ = seconds;
   role_ = Role::kWatches;
-  log_ = KernelLog();
+  log_.emplace();
   SortUnwindTables();
   // What a case leaves behind when its process ends becomes a child of this one, and is found.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -142,10 +142,16 @@ void Apart::Enter(const std::string& case_id) {
   if (status < 0) waitpid(child, nullptr, 0);
   EndChildren();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
-  for (const KernelComplaint& complaint : log_.Since()) TellComplaint(case_id, complaint);
+  last_ = case_id;
+  for (const KernelComplaint& complaint : log_->Since()) TellComplaint(case_id, complaint);
   if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 1) {
     TellExit(case_id, How(status), seconds.count(), Tail(printed_));
   }
+}
+
+void Apart::End() {
+  if (!watches() || last_.empty()) return;
+  for (const KernelComplaint& complaint : log_->SinceAndSoon()) TellComplaint(last_, complaint);
 }
 
 }  // namespace portshare

@@ -1,6 +1,7 @@
 // A process for each case, forked in the middle of GoogleTest's run, not started: for places where a start is dear.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "harness/kernel_log.h"
@@ -18,9 +19,13 @@ class Apart {
   // begin it, and here when that has ended.
   //
   // Here it writes two events: `exit` for a process that ended otherwise than by 0 or 1, with the end of what
-  // it printed, and `kernel` for what the kernel complained of meanwhile.
+  // it printed, and `kernel` for what the kernel complained of meanwhile.  No process of the case is left.
   // Throws CannotAsk where nothing can be forked.
   void Enter(const std::string& case_id);
+
+  // After the last case, whose work in the kernel may not be done: writes what the kernel complains of, as the last
+  // one's.
+  void End();
 
   // Here GoogleTest only believes that a case runs.
   bool watches() const { return role_ == Role::kWatches; }
@@ -33,7 +38,8 @@ class Apart {
   Role role_ = Role::kNone;
   double seconds_ = 0;
   int printed_ = -1;  // a file without a name: what a process prints, so that no reader has to keep up with it
-  KernelLog log_ = KernelLog::Closed();
+  std::optional<KernelLog> log_;
+  std::string last_;  // the case that ran last
 };
 
 }  // namespace portshare

@@ -9,6 +9,7 @@
 
 #include "harness/behaviour.h"
 #include "harness/case.h"
+#include "harness/kernel_log.h"
 #include "harness/need.h"
 #include "model/epoch.h"
 #include "netns/private_network.h"
@@ -95,13 +96,18 @@ std::string FactsAsJson(const std::vector<EpochFact>& epochs) {
   }
   Json values = Json::object();
   for (const EpochFact& epoch : epochs) values[epoch.name] = epoch.holds ? Json(*epoch.holds) : Json(nullptr);
+  const KernelMark mark = KernelLog::Mark();
   utsname kernel{};
   uname(&kernel);
   return Json{{"schema", 1},
               {"privilege", PrivilegeName(privilege)},
               {"kernel", {{"release", kernel.release}, {"version", kernel.version}, {"machine", kernel.machine}}},
               {"needs", needs},
-              {"epochs", values}}
+              {"epochs", values},
+              {"kernel_log",
+               {{"readable", mark.sequence.has_value()},
+                {"sequence", mark.sequence ? Json(*mark.sequence) : Json(nullptr)},
+                {"taint", mark.taint ? Json(*mark.taint) : Json(nullptr)}}}}
       .dump(1);
 }
 

@@ -16,7 +16,8 @@ struct EpochFact {
   std::optional<bool> holds;
 };
 
-// What this user and kernel lack, every need with its reason and its fix; and the kernel's epochs.
+// What this user and kernel lack, every need with its reason and its fix; the kernel's epochs; and where its log ends
+// now, for --complaints-since.
 std::string FactsAsJson(const std::vector<EpochFact>& epochs);
 
 }  // namespace portshare

@@ -17,6 +17,7 @@
 
 #include "harness/explore/worker.h"
 #include "harness/journal.h"
+#include "harness/kernel_log.h"
 #include "harness/need.h"
 #include "model/mutant.h"
 #include "netns/cannot_ask.h"
@@ -92,6 +93,7 @@ class Sweeper {
     out_ << "digest " << std::hex << whole_.digest << std::dec << "\n";
     Invariants();
     Causes();
+    if (!last_.empty()) TellComplaints(last_, log_.SinceAndSoon());
     if (Selected(options_, kExchangeCase)) Exchange();
     if (Selected(options_, kRulesCase)) EveryRuleDecides();
     if (Selected(options_, kMutantsCase)) EveryMutantIsNoticed();
@@ -109,9 +111,15 @@ class Sweeper {
       tally = Ask(family);
       Judge(family, tally);
     }
+    last_ = "explore." + family.id;
+    TellComplaints(last_, log_.Since());
     Journal::Get().End();
     Line(family.id, tally, std::chrono::duration<double>(Clock::now() - begun).count());
     whole_.Add(tally);
+  }
+
+  static void TellComplaints(const std::string& case_id, const std::vector<KernelComplaint>& complaints) {
+    for (const KernelComplaint& complaint : complaints) TellComplaint(case_id, complaint);
   }
 
   static const Need* Lacking(const Family& family) {
@@ -336,6 +344,8 @@ class Sweeper {
   const std::vector<model::Mutant> mutants_;
   Shared<Board> board_;
   Tally whole_;
+  KernelLog log_;
+  std::string last_;  // the case that asked the kernel last
   bool good_ = true;
 };
 

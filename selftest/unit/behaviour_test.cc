@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "harness/kernel_log.h"
 #include "model/epoch.h"
 #include "selftest/unit/in_network.h"
 
@@ -21,19 +20,6 @@ TEST_F(InNetwork, EveryBehaviourIsTold) {
     const PrivateNetwork network;
     EXPECT_TRUE(behaviour.probe().has_value()) << behaviour.name;
   }
-}
-
-TEST(KernelLogTest, KnowsAComplaint) {
-  EXPECT_TRUE(IsComplaint("WARNING: CPU: 0 PID: 7 at net/ipv4/inet_hashtables.c:100 inet_bind"));
-  EXPECT_TRUE(IsComplaint("BUG: KASAN: slab-use-after-free in udp_lib_get_port"));
-  EXPECT_TRUE(IsComplaint("INFO: task portshare_cases:12 blocked for more than 120 seconds."));
-  EXPECT_FALSE(IsComplaint("v0: entered promiscuous mode"));
-  EXPECT_FALSE(IsComplaint("this is no BUG: at all"));
-}
-
-TEST(KernelLogTest, BeginsWhereTheLogEnds) {
-  KernelLog log;
-  EXPECT_TRUE(log.Since().empty());
 }
 
 }  // namespace
