@@ -18,7 +18,7 @@ from kernels import catalogue, targets
 from kernels.catalogue import Kernel, NoKernel
 from kernels.targets import Target
 from results import answers
-from results.run import CaseResult, Run
+from results.run import THE_RUN, CaseResult, Run
 
 # git-bisect(1): 0 is good, 125 is no answer, and every other code up to 127 is bad.
 CANNOT_SAY = 125
@@ -126,7 +126,7 @@ def _of_case(case: CaseResult, run: Run, question: Question) -> Answer:
     answer = answers.of_run(run).cases[case.id]
     if case.status == "known":
         answer = replace(answer, status="fail")
-    complaints = [f"the kernel complained: {said.text}" for said in run.kernel_log if said.case == case.id]
+    complaints = [f"the kernel complained: {said.text}" for said in run.kernel_log if said.case in (case.id, THE_RUN)]
     followed = [f"{name} {str(run.epochs[name]).lower()}"
                 for name in question.listing.case(case.id).epochs if name in run.epochs]
     right = case.status == "pass" and not complaints

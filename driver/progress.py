@@ -53,6 +53,7 @@ class Progress:
         self._known = known
         self._shown = 0.0
         self._quarters = 0
+        self._complaints: set[tuple[int, str]] = set()  # told: processes that run at once read the same log
         self.begun_last: Key = "", 0
 
     def look(self) -> None:
@@ -88,7 +89,10 @@ class Progress:
                 self.exits[key] = ProcessEnd(event["how"], event["output"], event["seconds"])
                 self._end(key, "timeout" if event["how"] == "Timeout" else "crashed", f"its process ended: {event['how']}")
             elif event["event"] == "kernel":
-                self._console.line(f"kernel   {key[0]}  {event['text']}")
+                complaint = event["sequence"], event["text"]
+                if complaint not in self._complaints:
+                    self._console.line(f"kernel   {key[0]}  {event['text']}")
+                self._complaints.add(complaint)
             elif event["event"] == "end":
                 where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
                 self._end(key, event["status"], where)

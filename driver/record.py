@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from driver import build, execute, guest, packages, plan, program
+from driver import build, execute, guest, kernel_log, packages, plan, program
 from driver.arguments import Options
 from driver.console import Console
 from driver.guest import Spent
@@ -131,7 +131,9 @@ def _on(
         commands = [str(question.programs.cases), *target.arguments], [str(question.programs.explorer), "sweep", *target.arguments]
         jobs = _jobs(question, folder, commands, at_once, options.jobs)
         facts = program.facts(question.programs.cases, target.arguments)
-        yield _Asked(facts, None, list(zip((cases, execute.sweep), jobs)), at_once, 1, None)
+        kernel_log.remark(facts, console, kernel_log.FIX)
+        rest = kernel_log.rest(question.programs.cases, facts, console)
+        yield _Asked(facts, None, [*zip((cases, execute.sweep), jobs), (rest, jobs[0])], at_once, 1, None)
         return
     with tempfile.TemporaryDirectory(prefix="portshare-") as scratch:
         with interrupts.at_once():
@@ -148,6 +150,7 @@ def _on(
         parts = 1 if options.command == "sweep" else machine.sweep_parts
         with guest.Session(machine, programs, Path(scratch), interrupts) as session:
             facts = program.document(guest.facts(session), f"{target.name}: portshare_cases --facts")
+            kernel_log.remark(facts, console)
             jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1)
             asks = functools.partial(guest.cases, session), functools.partial(guest.sweep, session, parts)
             yield _Asked(facts, image.config, list(zip(asks, jobs)), 1, parts, session.spent)

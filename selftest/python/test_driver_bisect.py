@@ -6,6 +6,7 @@ import errno
 import io
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,7 +23,7 @@ from kernels.catalogue import Kernel
 from kernels.targets import Target
 from results.claims import Case, Listing
 from results.listing import Epoch
-from results.run import CaseResult, Complaint, Failure, Run, Skip
+from results.run import THE_RUN, CaseResult, Complaint, Failure, Run, Skip
 from results.run import Target as Asked
 
 CASE, FOLLOWER, EPOCH = "bind.is_refused", "bind.follows", "port_forgotten"
@@ -93,6 +94,8 @@ class ForGit(Asking):
         self.assert_judged(run("crashed"), 1, "CRASHED, wanted pass: bad")
         self.assert_judged(run("timeout"), 1, "TIMEOUT, wanted pass: bad")
         self.assert_judged(run("pass", complaint="WARNING: x"), 1, "PASS, the kernel complained: WARNING: x, .*bad")
+        told_late = replace(run("pass"), kernel_log=(Complaint(THE_RUN, "WARNING: x"),))
+        self.assert_judged(told_late, 1, "PASS, the kernel complained: WARNING: x, .*bad")
 
     def test_what_is_no_answer(self) -> None:
         self.assert_judged(run("skip"), 125, "skip: no_moon, no moon tonight: cannot say")

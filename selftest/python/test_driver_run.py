@@ -35,6 +35,10 @@ if "--claims" in sys.argv:
 if "--facts" in sys.argv:
     print(json.dumps(dict(schema=1, privilege="one_uid", needs=[], **%r)))
     sys.exit()
+for word in sys.argv[1:]:
+    if word.startswith("--complaints-since="):
+        line = dict(v=1, event="kernel", case="the_run", attempt=1, sequence=9, text="WARNING: since " + word.split("=")[1])
+        sys.exit(open(os.environ["PORTSHARE_EVENTS"], "a").write(json.dumps(line) + "\n") == 0)
 words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 if "--gtest_flagfile" in words:
     words = dict(line.split("=", 1) for line in open(words["--gtest_flagfile"]).read().split())
@@ -98,6 +102,19 @@ class Verdicts(FrontDoor):
         self.assertIn("got two", ended.stdout)
         self.assertTrue((self.folder / "j.xml").read_text().startswith("<?xml"))
         self.assertTrue((self.folder / "k.tap").read_text().startswith("KTAP version 1\n"))
+
+    def test_what_the_kernel_complained_of_and_no_case_told_fails_the_run(self) -> None:
+        self.facts = dict(kernel_log=dict(readable=True, sequence=7, taint=0))
+        ended = self.ask("passes")
+        self.assert_ended(ended, 1)
+        self.assertIn("kernel   the_run  WARNING: since 7,0\n", ended.stdout)
+        self.assertEqual(self.run_json()["kernel_log"], [dict(case="the_run", text="WARNING: since 7,0")])
+
+    def test_a_kernels_log_that_cannot_be_read_is_a_remark(self) -> None:
+        self.facts = dict(kernel_log=dict(readable=False, sequence=None, taint=None))
+        ended = self.ask("passes")
+        self.assert_ended(ended, 0)
+        self.assertEqual(ended.stderr.count("the kernel's log cannot be read"), 1, ended.stderr)
 
     def test_could_not_ask(self) -> None:
         self.assert_ended(self.ask("passes cannot"), 2, "1 passed, 1 failed, 0 skipped")
