@@ -75,7 +75,7 @@ def _code(found: Comparison) -> Exit:
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
-    """The run of this id, folder or run.json, the last one on the target of this name, or without a word the last."""
+    """The run of this id, folder or run.json, the last whole one on the target of this name, or without a word the last."""
     try:
         path = run_folder.find(results, word)
         if word and not (path.is_file() or (path / store.NAME).exists()):
@@ -87,11 +87,18 @@ def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
 
 
 def _last_on(target: str, results: Path) -> Path:
+    """The last whole run, else the last: one of a few cases, or of a bisection, is not what the target's name means."""
+    parts: list[Path] = []
     for path in store.newest(results):
         try:
-            if store.load(path).target.name == target:
-                return path
+            run = store.load(path)
         except store.UnreadableRun:
             continue  # of an older checkout, or half written: report names it
+        if run.target.name == target:
+            if run.whole and not run.interrupted:
+                return path
+            parts.append(path)
+    if parts:
+        return parts[0]
     raise Stop(f"{target!r} is no run, and no run on a target of that name is kept in {results}: "
                f"ask it first with --kernel {target}, or name a {store.NAME}")

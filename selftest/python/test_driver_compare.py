@@ -73,6 +73,15 @@ class Compare(Kept):
         self.keep("20261122T000000Z-1")
         self.assertEqual(self.ask("compare", "here", "here"), (0, mock.ANY))
 
+    def test_a_target_means_its_last_whole_run(self) -> None:
+        self.keep("20261122T000000Z-1", whole=False)
+        self.keep("20261122T000001Z-1", interrupted=True)
+        self.assertIn("before  20261122T000001Z-1 ", self.ask("compare", "here", "here")[1])
+        self.keep("20261122T000002Z-1")
+        self.keep("20261122T000003Z-1", whole=False)
+        self.keep("20261122T000004Z-1", interrupted=True)
+        self.assertIn("before  20261122T000002Z-1 ", self.ask("compare", "here", "here")[1])
+
     def test_no_case_in_common(self) -> None:
         self.keep("20261122T000000Z-1")
         other = sample.swept(id="20261122T000001Z-1", target=dataclasses.replace(sample.TARGET, name="other"))
