@@ -189,7 +189,7 @@ def _report(parser: _Parser) -> None:
                         help="text; for CI: a summary with what changed since the baseline, or GitHub's ::error lines")
 
 
-_RUN = "the id of a run, its folder, its run.json, or a target's name for the last run on it"
+_RUN = "the id of a run, its folder, its run.json, or a target's name for the last whole run on it"
 
 
 def _compare(parser: _Parser) -> None:

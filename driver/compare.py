@@ -48,7 +48,12 @@ def bless(options: Options, console: Console) -> int:
 
 
 def beside_baseline(run: Run, claims: Listing, console: Console) -> tuple[str, int]:
-    """What to say of a run and the agreed one of its target, and the exit code that this adds: 0 or 1."""
+    """What to say of a run and the agreed one of its target, and the exit code that this adds: 0 or 1.
+
+    Nothing of one with --program: another program's cases are not the suite's.
+    """
+    if any(word.partition("=")[0] == "--program" for word in run.command):
+        return "", Exit.EXPECTED
     try:
         found = against_baseline(run, claims)
     except Stop as stop:
@@ -75,7 +80,7 @@ def _code(found: Comparison) -> Exit:
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
-    """The run of this id, folder or run.json, the last one on the target of this name, or without a word the last."""
+    """The run of this id, folder or run.json, the last whole one on the target of this name, or without a word the last."""
     try:
         path = run_folder.find(results, word)
         if word and not (path.is_file() or (path / store.NAME).exists()):
@@ -87,11 +92,18 @@ def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
 
 
 def _last_on(target: str, results: Path) -> Path:
+    """The last whole run, else the last: one of a few cases, or of a bisection, is not what the target's name means."""
+    parts: list[Path] = []
     for path in store.newest(results):
         try:
-            if store.load(path).target.name == target:
-                return path
+            run = store.load(path)
         except store.UnreadableRun:
             continue  # of an older checkout, or half written: report names it
+        if run.target.name == target:
+            if run.whole and not run.interrupted:
+                return path
+            parts.append(path)
+    if parts:
+        return parts[0]
     raise Stop(f"{target!r} is no run, and no run on a target of that name is kept in {results}: "
                f"ask it first with --kernel {target}, or name a {store.NAME}")

@@ -40,7 +40,7 @@ def explain(options: Options, console: Console) -> int:
 
 
 def report(options: Options, console: Console) -> int:
-    """The exit code that the run itself had, but for an interrupted one: it tells what its answers are worth."""
+    """The exit code that the run itself had, but for one that could not go on; its baseline is the one of today."""
     try:
         path = run_folder.find(options.results_dir, options.words[0] if options.words else None)
         run = store.load(path)
@@ -48,13 +48,14 @@ def report(options: Options, console: Console) -> int:
         raise Stop(str(error)) from None
     folder = path if path.is_dir() else path.parent
     claims = run_folder.claims(folder)
+    beside, differs = compare.beside_baseline(run, claims, console)
     if options.format == "text":
-        show(run, claims, folder, console)
+        show(run, claims, folder, console, beside)
     elif options.format == "markdown":
         console.line(summary.markdown(run, compare.against_baseline(run, claims)).rstrip())
     elif lines := summary.annotations(run, claims):
         console.line(lines)
-    return Exit.INTERRUPTED if run.interrupted else judge(run).exit_code
+    return Exit.INTERRUPTED if run.interrupted else judge(run).exit_code or differs
 
 
 def documents() -> tables.Documents:

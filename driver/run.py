@@ -44,8 +44,7 @@ def _one(question: Question, target: targets.Target, console: Console) -> int:
     with Interrupts() as interrupts:
         recorded = record(question, target, folder, console, interrupts)
     result, problem = recorded.run, recorded.problem
-    # Another program's cases are not the suite's.
-    beside, differs = ("", 0) if options.program else compare.beside_baseline(result, question.listing, console)
+    beside, differs = compare.beside_baseline(result, question.listing, console)
     show(result, question.listing, folder.path, console, beside)
     if recorded.spent and options.verbose:
         console.line(f"seconds: {recorded.spent}")

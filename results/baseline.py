@@ -22,15 +22,18 @@ AGREEABLE = ("pass", "skip", "known", "fail")
 @dataclass(frozen=True)
 class _File:
     """The tables of the file: the ids that passed, or were skipped by code, as words below what they have in common;
-    the wrong answers, and the causes that the sweep met, by id; the complaints of the kernel with their cases."""
+    the wrong answers, the causes that the sweep met, and how many answers it compared, by id; the complaints of the
+    kernel with their cases."""
     target: str
     release: str
+    sweep_parts: int
     epochs: dict[str, bool]
     passed: dict[str, str]
     skip: dict[str, dict[str, str]]
     known: dict[str, str]
     fail: dict[str, str]
     sweep: dict[str, str]
+    asked: dict[str, int]
     kernel_log: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,9 +53,9 @@ def load(path: Path) -> Answers:
     answers |= {case_id: ("skip", code) for code, table in file.skip.items() for case_id in _joined(table)}
     for status, table in {"known": file.known, "fail": file.fail}.items():
         answers |= {case_id: (status, words) for case_id, words in table.items()}
-    cases = {case_id: Answer(status, tuple(words.split()), causes.get(case_id, ()))
+    cases = {case_id: Answer(status, tuple(words.split()), causes.get(case_id, ()), file.asked.get(case_id, 0))
              for case_id, (status, words) in answers.items()}
-    return Answers("baseline", file.target, file.release, True, file.epochs, cases,
+    return Answers("baseline", file.target, file.release, True, file.sweep_parts, file.epochs, cases,
                    kernel_log=file.kernel_log, agreed=True)
 
 
@@ -60,7 +63,8 @@ def text(answers: Answers) -> str:
     """The file that holds them; the same answers give the same text. The order of the cases is that of their ids."""
     cases = dict(sorted(answers.cases.items()))
     lines = ["# The agreed answers of one target. ./run_all.sh bless writes this file; runs are compared with it.",
-             f"target = {_quoted(answers.target)}", f"release = {_quoted(answers.release)}", "", "[epochs]"]
+             f"target = {_quoted(answers.target)}", f"release = {_quoted(answers.release)}",
+             f"sweep_parts = {answers.sweep_parts}", "", "[epochs]"]
     lines += [f"{_key(name)} = {str(value).lower()}" for name, value in sorted(answers.epochs.items())]
     lines += ["", "[passed]", *_split(case_id for case_id, answer in cases.items() if answer.status == "pass")]
     lines += ["", "[skip]"]
@@ -70,6 +74,8 @@ def text(answers: Answers) -> str:
     for status in ("known", "fail"):
         lines += _table(status, {case_id: answer.words for case_id, answer in cases.items() if answer.status == status})
     lines += _table("sweep", {case_id: answer.causes for case_id, answer in cases.items() if answer.causes})
+    lines += ["", "[asked]",
+              *(f"{_key(case_id)} = {answer.asked}" for case_id, answer in cases.items() if answer.asked)]
     if answers.kernel_log:
         lines += ["", "[kernel_log]", *(f"{_key(said)} = {_quoted(case_id)}"
                                         for said, case_id in sorted(answers.kernel_log.items()))]

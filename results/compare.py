@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from results.answers import Answer, Answers
+from results.answers import SWEPT, Answer, Answers
 from results.known import Deviation
 from results.listing import Epoch, Listing
 
@@ -21,6 +21,7 @@ _AS_IT_SHOULD = ("pass", "known", "skip")
 # Before what a line is of where it is of no case: a cause of deviations from the model, a complaint of the kernel.
 SWEEP = "sweep: "
 KERNEL = "kernel: "
+_WALKS = ".walks"  # random ones
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,14 @@ class EpochChange:
 class Comparison:
     """`differences` in the order of the runs, then those of the sweep and of the kernels' logs.
 
-    `same` counts the cases that answered alike.
+    `same` counts the cases that answered alike, `unlike` those of the sweep in which the two asked not the same.
     """
     before: Answers
     after: Answers
     epochs: tuple[EpochChange, ...]
     differences: tuple[Difference, ...]
     same: int
+    unlike: int
 
     @property
     def unexplained(self) -> tuple[Difference, ...]:
@@ -121,7 +123,8 @@ def compare(before: Answers, after: Answers, listings: Sequence[Listing]) -> Com
     same = len(before.cases.keys() & after.cases.keys()) - sum(
         difference.kind not in ("added", "gone") for difference in differences)
     return Comparison(before, after, epochs, (
-        *differences, *_of_sweep(before, after, reasons), *_of_kernel_log(before, after)), same)
+        *differences, *_of_sweep(before, after, reasons), *_of_kernel_log(before, after)), same,
+        sum(not _alike(case_id, before, after) for case_id in _swept(before, after)))
 
 
 def _kind(old: Answer, new: Answer, agreed: bool) -> Kind:
@@ -139,17 +142,34 @@ def _badness(answer: Answer) -> int:
 
 
 def _of_sweep(before: Answers, after: Answers, reasons: _Reasons) -> Iterator[Difference]:
-    """The causes that one sweep met and the other did not, over the cases that both asked to their end.
+    """The causes that one sweep met in a case in which both asked the same, and the other met nowhere.
 
-    How often is not compared: the walks of two sweeps differ.
+    How often is not compared. What random walks meet depends on where they go, with another alphabet or seed elsewhere.
     """
-    asked = [case_id for case_id in before.cases if case_id in after.cases
-             and {before.cases[case_id].status, after.cases[case_id].status} <= {"pass", "known", "fail"}]
-    old, new = ({cause for case_id in asked for cause in side.cases[case_id].causes} for side in (before, after))
-    for cause in sorted(old ^ new):
+    alike = [case_id for case_id in _swept(before, after) if _alike(case_id, before, after)]
+    gone, new = (_causes(one, alike) - _causes(other, other.cases) for one, other in ((before, after), (after, before)))
+    for cause in sorted(gone | new):
         kind: Kind = "broken" if cause in new else "fixed"
         met = ("not met", "met") if cause in new else ("met", "not met")
         yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause))
+
+
+def _causes(side: Answers, case_ids: Iterable[str]) -> set[str]:
+    return {cause for case_id in case_ids for cause in side.cases[case_id].causes}
+
+
+def _swept(before: Answers, after: Answers) -> Iterator[str]:
+    """The cases of the sweep that both asked to their end, but for random walks."""
+    for case_id in before.cases.keys() & after.cases.keys():
+        old, new = before.cases[case_id], after.cases[case_id]
+        if {old.status, new.status} <= set(SWEPT) and (old.asked or new.asked) and not case_id.endswith(_WALKS):
+            yield case_id
+
+
+def _alike(case_id: str, before: Answers, after: Answers) -> bool:
+    """Both asked the same of it: the same part of the sweep, for which both had what it takes (a device, an owner)."""
+    same_part = before.sweep_parts == after.sweep_parts
+    return same_part and before.cases[case_id].asked == after.cases[case_id].asked
 
 
 def _of_kernel_log(before: Answers, after: Answers) -> Iterator[Difference]:

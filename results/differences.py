@@ -54,6 +54,8 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
         else:
             lines = _lines(of_kind)
         blocks.append("\n".join([heading, *lines]) + "\n")
+    if found.unlike:
+        blocks.append(f"SWEEP not asked the same in {counted(found.unlike, _CASE)}: what it met there is not compared\n")
     if found.unexplained:
         heading = f"UNEXPLAINED {len(found.unexplained):,}: due to no epoch that differs and to no known deviation"
         lines = _lines(_grouped(found.unexplained), kinds=True)
@@ -65,6 +67,8 @@ def _epochs(found: Comparison, style: Style) -> str:
     lines = []
     for change in found.epochs:
         lines.append(printable(f"  {change.epoch.name}  {' -> '.join(change.words)}"))
+        if None in (change.before, change.after):
+            continue
         lines += labelled("", filter(None, [change.epoch.says, change.epoch.source]), style.width, column=6)
         if change.follow:
             lines.append(f"      decides what {counted(change.follow, _CASE)} should answer")

@@ -40,19 +40,27 @@ def markdown(run: Run, comparison: Comparison | None) -> str:
 
 
 def annotations(run: Run, listing: Listing) -> str:
-    """A line for each failure, as GitHub reads it: ::error file=,line=,title=::text."""
-    lines = []
+    """A line for each thing that fails the run, as GitHub reads it: ::error file=,line=,title=::text."""
+    found = []
     for case in run.answered():
         planned = listing.case(case.id)
         places = [(failure.file, failure.line, failure.message) for failure in case.failures]
         if case.failed and not places:
             places = [(planned.file, planned.line, report.headline(case))] if planned else [("", 0, report.headline(case))]
-        for file, line, message in places if case.failed else ():
-            at = [("file", file), ("line", str(line))] if file else []
-            title = f"{case.status} on {run.target.name}: {case.id}"
-            lines.append(f"::error {','.join(f'{key}={_property(value)}' for key, value in [*at, ('title', title)])}"
-                         f"::{_data(message)}")
-    return "\n".join(lines)
+        found += [(case.id, case.status, *place) for place in places if case.failed]
+    failed = {(case.id, case.status) for case in run.answered() if case.failed}
+    for name, status, why in report.unexpected(run):
+        if (name, status) not in failed:  # a complaint of the kernel, an entry that is stale
+            planned = listing.case(name)
+            found.append((name, status, *((planned.file, planned.line) if planned else ("", 0)), why))
+    return "\n".join(_annotation(run, *one) for one in found)
+
+
+def _annotation(run: Run, name: str, status: str, file: str, line: int, message: str) -> str:
+    at = [("file", file), ("line", str(line))] if file else []
+    title = f"{status} on {run.target.name}: {name}"
+    fields = ",".join(f"{key}={_property(value)}" for key, value in [*at, ("title", title)])
+    return f"::error {fields}::{_data(message)}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

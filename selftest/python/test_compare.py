@@ -31,7 +31,7 @@ LACKING = Deviation("udp_first_match", "The first is asked.", ("known.*",), "ker
 def side(name: str = "a", /, **more: Any) -> Answers:
     """A run that answered as `cases`; its underscores are dots."""
     epochs = {"shares": False, "asks_every_holder": False}
-    return dataclasses.replace(Answers(name, "here", "6.18", True, epochs, {}), **more)
+    return dataclasses.replace(Answers(name, "here", "6.18", True, 1, epochs, {}), **more)
 
 
 def case(case_id: str, *epochs: str) -> Case:
@@ -205,7 +205,7 @@ class Explained(unittest.TestCase):
 
 class Sweep(unittest.TestCase):
     def side(self, *causes: str, **more: Any) -> Answers:
-        return side(cases={"explore.udp": Answer("pass", (), causes)}, known=(LACKING,), **more)
+        return side(**{"cases": {"explore.udp": Answer("pass", (), causes, 9)}, "known": (LACKING,)} | more)
 
     def test_causes_that_appear_and_vanish(self) -> None:
         found = compared(self.side("udp_first_match"), self.side("odd", epochs={"asks_every_holder": True}))
@@ -215,6 +215,33 @@ class Sweep(unittest.TestCase):
 
     def test_a_cause_without_its_epoch_is_unexplained(self) -> None:
         self.assertEqual(len(compared(self.side("udp_first_match"), self.side()).unexplained), 1)
+
+    def test_what_was_not_asked_the_same_is_not_compared(self) -> None:
+        met = self.side("odd")
+        for other in (self.side(sweep_parts=100), self.side(cases={"explore.udp": Answer("pass", asked=8)})):
+            for found in (compared(met, other), compared(other, met)):
+                self.assertEqual((told(found), found.same, found.unlike), ([], 1, 1))
+                self.assertIn("SWEEP not asked the same in 1 case:", differences.text(found, LOG))
+        self.assertEqual(compared(met, self.side()).unlike, 0)
+
+    def test_what_random_walks_met_is_not_compared(self) -> None:
+        walks = [self.side(cases={"explore.udp.walks": Answer("pass", (), causes, 9)}) for causes in (("odd",), ())]
+        found = compared(*walks)
+        self.assertEqual((told(found), found.unlike), ([], 0))
+
+    def test_a_cause_met_anywhere_is_met(self) -> None:
+        pairs, walks = (side(cases={"explore.udp": Answer("pass", (), causes, 9),
+                                    "explore.udp.walks": Answer("pass", (), by_walks, 9)})
+                        for causes, by_walks in ((("odd",), ()), ((), ("odd",))))
+        self.assertEqual(told(compared(pairs, walks)), [])
+
+    def test_asked_as_often_in_each_attempt(self) -> None:
+        once, twice = sample.sweep(), sample.sweep()
+        twice.start("explore.tcp.triples", 2)
+        twice.end("explore.tcp.triples", 2, "pass", outcomes=2_409_984, deviations=sample.COUNTS)
+        asked = [of_run(sample.swept(made)).cases["explore.tcp.triples"].asked for made in (once, twice)]
+        self.assertEqual(asked, [2_409_984] * 2)
+        self.assertEqual(of_run(sample.swept()).cases["tcp_reuseaddr.shares"].asked, 0)
 
     def test_a_sweep_that_only_one_side_finished_is_not_compared(self) -> None:
         skipped = side(cases={"explore.udp": Answer("skip", ("no_namespace",))}, known=(LACKING,))
@@ -295,7 +322,8 @@ class Properties(unittest.TestCase):
                 back = baseline.load(path)
             agreed = {case_id: answer for case_id, answer in run.cases.items() if answer.status in baseline.AGREEABLE}
             self.assertEqual(back.cases, agreed)
-            self.assertEqual((back.target, back.release, back.epochs), (run.target, run.release, run.epochs))
+            self.assertEqual((back.target, back.release, back.epochs, back.sweep_parts),
+                             (run.target, run.release, run.epochs, run.sweep_parts))
             self.assertEqual(baseline.text(back), baseline.text(dataclasses.replace(run, cases=agreed)))
 
 
@@ -303,12 +331,13 @@ class Told(unittest.TestCase):
     BEFORE = side("20261122T141500Z-1", cases={
         SHARES: KNOWN, "owners.tcp": PASS, "owners.odd": PASS, "sctp.a": PASS, "sctp.b": PASS, "old.case": PASS,
         "waver.s": PASS, "mended.now": INUSE,
-        "explore.udp": Answer("pass", (), ("udp_first_match",))}, known=(LACKING,))
+        "explore.udp": Answer("pass", (), ("udp_first_match",), 9)}, known=(LACKING,))
     AFTER = side("20261122T141500Z-2", target="gvisor", release="4.4.0", known=(LACKING, GVISOR),
                  epochs={"shares": True, "asks_every_holder": True}, cases={
         SHARES: PASS, "owners.tcp": Answer("known", ("ok",)), "owners.odd": INUSE,
         "sctp.a": Answer("skip", ("no_sctp",)),
-        "sctp.b": Answer("skip", ("no_sctp",)), "waver.s": Answer("flaky"), "mended.now": PASS, "explore.udp": PASS}
+        "sctp.b": Answer("skip", ("no_sctp",)), "waver.s": Answer("flaky"), "mended.now": PASS,
+        "explore.udp": Answer("pass", asked=9)}
         | {f"new.case_{number}": PASS for number in range(22)})
 
     def test_golden(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from driver import build, compare, run
+from driver import build, compare, lookup, run
 from driver.arguments import parse
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -41,6 +41,12 @@ class Kept(unittest.TestCase):
         made_up = sample.swept(made, id=run_id, target=dataclasses.replace(sample.TARGET, name=target), **meta)
         store.save(made_up, self.folder / run_id)
         return made_up
+
+    def report(self, *words: str) -> tuple[int, str]:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            options = parse(["report", *words, "--results", str(self.folder), "--color", "never"])
+            code = lookup.report(options, Console("never"))
+        return code, out.getvalue()
 
     def ask(self, *words: str) -> tuple[int, str]:
         """The exit code of a command, and what it printed."""
@@ -72,6 +78,15 @@ class Compare(Kept):
     def test_nothing_differs(self) -> None:
         self.keep("20261122T000000Z-1")
         self.assertEqual(self.ask("compare", "here", "here"), (0, mock.ANY))
+
+    def test_a_target_means_its_last_whole_run(self) -> None:
+        self.keep("20261122T000000Z-1", whole=False)
+        self.keep("20261122T000001Z-1", interrupted=True)
+        self.assertIn("before  20261122T000001Z-1 ", self.ask("compare", "here", "here")[1])
+        self.keep("20261122T000002Z-1")
+        self.keep("20261122T000003Z-1", whole=False)
+        self.keep("20261122T000004Z-1", interrupted=True)
+        self.assertIn("before  20261122T000002Z-1 ", self.ask("compare", "here", "here")[1])
 
     def test_no_case_in_common(self) -> None:
         self.keep("20261122T000000Z-1")
@@ -160,6 +175,18 @@ class BesideBaseline(Kept):
         mended = self.keep("20261122T000001Z-1", epochs=kept.epochs | {"reuseport": False})
         self.assertIn("  reuseport  true -> false\n", self.ask("bless")[1])
         self.assertEqual(self.beside(mended), ("", 0))
+
+    def test_report_tells_it_again(self) -> None:
+        self.keep("20261122T000000Z-1")
+        self.ask("bless")
+        self.assertEqual(self.report()[0], 0)
+        self.keep("20261122T000001Z-1", epochs={})
+        for form, words in (("text", "BASELINE of here"), ("markdown", "Changed since the baseline"), ("annotations", "")):
+            code, text = self.report("--format", form)
+            self.assertEqual((code, words in text), (1, True), text)
+        self.keep("20261122T000002Z-1", epochs={}, command=["--program", "other"])
+        code, text = self.report()
+        self.assertEqual((code, "BASELINE" in text), (0, False))
 
     def test_an_unreadable_one_is_one_line(self) -> None:
         self.path.parent.mkdir()

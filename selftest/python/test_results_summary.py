@@ -1,5 +1,6 @@
 """A run for the page of a CI job, and the files of the CI that ask for it."""
 
+import dataclasses
 import re
 import unittest
 from pathlib import Path
@@ -8,8 +9,9 @@ from kernels import catalogue
 from results import summary
 from results.answers import of_run
 from results.compare import compare
-from results.listing import Listing
-from results.run import Attempt, CaseResult, Failure, Run, Target
+from results.known import Deviation
+from results.listing import Case, Listing
+from results.run import Attempt, CaseResult, Complaint, Failure, Run, Target
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTHING = Listing(claims=(), cases=())
@@ -74,6 +76,16 @@ class Annotations(unittest.TestCase):
         mixed = run(case("good", "pass"), case("known", "known", Failure("x.cc", 1, "m")), case("gone", "crashed"))
         lines = summary.annotations(mixed, NOTHING).splitlines()
         self.assertEqual([line.partition("::the")[0] for line in lines], ["::error title=crashed on here%3A topic.gone"])
+
+
+    def test_what_fails_a_run_without_a_case_that_failed(self) -> None:
+        entry = Deviation("odd", "It is.", ("topic.good",), "kernel", "it", "mended")
+        odd = dataclasses.replace(run(case("good", "pass")), known_deviations=(entry,), epochs={"mended": False},
+                                  kernel_log=(Complaint("topic.good", "BUG: x"),))
+        listing = Listing((), (Case("topic.good", "T.t", "topic", "a.cc", 7, (), (), ()),))
+        self.assertEqual(summary.annotations(odd, listing).splitlines(), [
+            "::error title=passed on here%3A known_deviations.odd.passed::cases that are expected to fail pass",
+            "::error file=a.cc,line=7,title=kernel on here%3A topic.good::BUG: x"])
 
 
 class Files(unittest.TestCase):
