@@ -16,7 +16,7 @@ namespace {
 
 // Looks in a row that find no connection of a port: none is on its way any more, or the kernel shows only sockets that
 // somebody has open (gVisor).  A look takes a millisecond and more.
-constexpr int kLooksInVain = 200;
+constexpr int kLooksInVain = 100;
 
 // What one look finds of a port's sockets.
 struct Found {
