@@ -16,7 +16,7 @@ class ListenQueue : public Case {
   // A SYN that nobody answered stays unanswered until its first repetition, a second later.
   static Socket Unanswered() {
     Socket client = Client();
-    EXPECT_THAT(client.StartConnect(Loopback4(), port()), FailsWith(EINPROGRESS));
+    EXPECT_THAT(client.BeginConnect(Loopback4(), port()), FailsWith(EINPROGRESS));
     AwaitDelivery();
     return client;
   }
@@ -94,7 +94,7 @@ CASE(ListenQueue, FullMembersShareIsNotTakenOver, Witnesses("tcp.queue.full_memb
 
   for (int number = 0; number < count; ++number) {
     clients.push_back(Client());
-    clients.back().StartConnect(Loopback4(), port());
+    clients.back().BeginConnect(Loopback4(), port());
   }
   AwaitDelivery();
 

@@ -56,7 +56,8 @@ class Question:
         except Malformed as error:
             raise Stop(str(error)) from None
         named = {name for entry in deviations for name in entry.behaviours}
-        if strangers := sorted(named - {epoch.name for epoch in listing.epochs}):
+        # Another program has epochs of its own, or none.
+        if not options.program and (strangers := sorted(named - {epoch.name for epoch in listing.epochs})):
             raise Stop(f"{known.FILE}: no epoch is called {', '.join(strangers)}")
         cases = plan.select(listing.cases, options.words, options.label)
         return cls(options, programs, claims, listing, cases, deviations)

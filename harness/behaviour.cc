@@ -80,6 +80,16 @@ std::optional<bool> PrefersTheDeviceBound() {
   return QueuedDatagrams({&near, &newest}).counts.front() == 1;
 }
 
+// Beside a client of the port's own choice, while a binder came and went.
+std::optional<bool> ConnectSharesAfterRelease() {
+  if (WriteSysctl("ipv4/ip_local_port_range", "40000 40000") != 0) return std::nullopt;
+  const Socket server = Tcp(Loopback4()).Bound(kPort).Listening();
+  const Socket other_server = Tcp(Loopback4()).Bound(kOtherPort).Listening();
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+  Tcp(Loopback4(2)).Bound(40000).Close();
+  return Told(Tcp(Loopback4()).Made().Connect(Loopback4(), kOtherPort).error, 0, EADDRNOTAVAIL);
+}
+
 EpochFact Fact(const Behaviour& behaviour) {
   const PrivateNetwork network;
   try {
@@ -109,6 +119,10 @@ const std::vector<Behaviour>& Behaviours() {
        "prefers a socket that is bound to the device of what arrives to one of the same port that is bound to none",
        "commit 8d6c414cd2fb, which mends 6da5b0f027a8 of 5.0 (5.15, and 5.10.y from October 2021 on)",
        PrefersTheDeviceBound},
+      {"connect_shares_after_release",
+       "opens a TCP port to automatic clients again when the last socket that was bound to it closes, although a "
+       "client still holds it",
+       "commit d57f4b874946 (6.18)", ConnectSharesAfterRelease},
   };
   return behaviours;
 }

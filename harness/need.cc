@@ -38,11 +38,10 @@ Missing OpensSocket(int family, int type, int protocol, const std::string& what)
   return "this kernel makes no " + what + " socket (" + ErrnoName(reason.error()) + ")";
 }
 
-Missing SetsOnTcp(Option option, const std::string& why) {
+Missing SetsOnTcp(Option option, const std::string& why, int value = 1) {
   const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.open()) throw CannotAsk("probe: TCP socket", errno);
-  const int on = 1;
-  if (setsockopt(probe.number(), option.level, option.number, &on, sizeof on) == 0) return std::nullopt;
+  if (setsockopt(probe.number(), option.level, option.number, &value, sizeof value) == 0) return std::nullopt;
   const CannotAsk reason(why, errno);
   DemandRefusal(reason, {ENOPROTOOPT});
   return why + " (" + ErrnoName(reason.error()) + ")";
@@ -206,6 +205,18 @@ const Need kSynCookies{"syn_cookies", "no_syn_cookies", "build the kernel with C
 const Need kManySockets{"many_sockets", "no_many_sockets",
                         "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",
                         RoomForManySockets};
+const Need kAutobindReuse{"ip_autobind_reuse", "no_ip_autobind_reuse", "ask Linux 5.7 or newer", [] {
+                            const PrivateNetwork scratch;
+                            return SetsSysctl("ip_autobind_reuse");
+                          }};
+// 0 asks for no range.
+const Need kLocalPortRange{
+    "ip_local_port_range_option", "no_ip_local_port_range_option", "ask Linux 6.3 or newer",
+    [] { return SetsOnTcp(so::kLocalPortRange, "this kernel has no IP_LOCAL_PORT_RANGE, Linux has it since 6.3", 0); }};
+const Need kPortStepWidth{"ip_local_port_step_width", "no_ip_local_port_step_width", "ask Linux 7.1 or newer", [] {
+                            const PrivateNetwork scratch;
+                            return SetsSysctl("ip_local_port_step_width");
+                          }};
 const Need kSeccomp{"seccomp", "no_seccomp",
                     "build the kernel with CONFIG_SECCOMP_FILTER, and ask another architecture than s390x",
                     FiltersCalls};
@@ -225,9 +236,10 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
   static const std::vector<const Need*> all = {
-      &kNamespace,  &kReusePort,   &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,   &kDummy,
-      &kVrf,        &kMptcp,       &kUdpLite,     &kSctp,          &kVsock,          &kRepair, &kMigration,
-      &kSynCookies, &kManySockets, &kSeccomp,     &kI386,          &kGenericNumbers, &kPython};
+      &kNamespace,     &kReusePort, &kSecondOwner, &kUserNamespace,  &kIpv6,          &kVeth,
+      &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
+      &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
+      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython};
   return all;
 }
 

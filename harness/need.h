@@ -34,6 +34,9 @@ extern const Need kRepair;
 extern const Need kMigration;  // in effect: some kernels have the sysctl without it
 extern const Need kSynCookies;
 extern const Need kManySockets;
+extern const Need kAutobindReuse;
+extern const Need kLocalPortRange;
+extern const Need kPortStepWidth;
 extern const Need kSeccomp;
 extern const Need kI386;
 extern const Need kGenericNumbers;  // of socket options: uapi/asm-generic/socket.h

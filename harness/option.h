@@ -22,7 +22,10 @@ inline constexpr Option kBroadcast{SOL_SOCKET, SO_BROADCAST, "broadcast"};
 inline constexpr Option kFreeBind{IPPROTO_IP, IP_FREEBIND, "freebind"};
 inline constexpr Option kTransparent{IPPROTO_IP, IP_TRANSPARENT, "transparent"};
 inline constexpr Option kBindAddressNoPort{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "bind_address_no_port"};
+// IP_LOCAL_PORT_RANGE, which older C libraries have no name for.  linux/in.h
+inline constexpr Option kLocalPortRange{IPPROTO_IP, 51, "local_port_range"};
 inline constexpr Option kMulticastAll{IPPROTO_IP, IP_MULTICAST_ALL, "multicast_all"};
+inline constexpr Option kError{SOL_SOCKET, SO_ERROR, "error"};
 inline constexpr Option kIncomingCpu{SOL_SOCKET, SO_INCOMING_CPU, "incoming_cpu"};
 inline constexpr Option kAttachFilter{SOL_SOCKET, SO_ATTACH_FILTER, "attach_filter"};
 inline constexpr Option kAcceptConn{SOL_SOCKET, SO_ACCEPTCONN, "acceptconn"};

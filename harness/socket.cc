@@ -99,10 +99,10 @@ Outcome Socket::Connect(const Address& address, uint16_t port) {
   return Did(step, result);
 }
 
-Outcome Socket::StartConnect(const Address& address, uint16_t port) {
+Outcome Socket::BeginConnect(const Address& address, uint16_t port) {
   fcntl(descriptor(), F_SETFL, O_NONBLOCK);
   const SocketAddress peer(address, port);
-  return Did("start connect " + name_ + " " + address.text(port), connect(descriptor(), peer.get(), peer.length));
+  return Did("begin connect " + name_ + " " + address.text(port), connect(descriptor(), peer.get(), peer.length));
 }
 
 Outcome Socket::Disconnect() {

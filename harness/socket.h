@@ -37,6 +37,8 @@ class SocketSpec {
   SocketSpec DualStack() const { return Set(so::kV6Only, 0); }
   // Set between socket(2) and whatever comes next.
   SocketSpec Set(Option option, int value = 1) const;
+  // The ports that the kernel may choose for it, within those of the namespace.  IP_LOCAL_PORT_RANGE
+  SocketSpec LocalPorts(uint16_t first, uint16_t last) const;
   // SO_BINDTODEVICE
   SocketSpec Device(const std::string& device) const;
   // The effective uid during socket(2).
@@ -98,8 +100,8 @@ class Socket {
   Outcome Listen(int backlog = 1024);
   // ETIMEDOUT when nobody answered within the step limit.
   Outcome Connect(const Address& address, uint16_t port);
-  // The same without waiting: EINPROGRESS when nobody answered at once.  The socket does not block from then on.
-  Outcome StartConnect(const Address& address, uint16_t port);
+  // connect(2) that does not wait: EINPROGRESS.  The socket does not block from then on.
+  Outcome BeginConnect(const Address& address, uint16_t port);
   // connect(AF_UNSPEC): dissolves the association.  connect(2)
   Outcome Disconnect();
   // `how`: SHUT_RD, SHUT_WR, SHUT_RDWR.

@@ -9,6 +9,18 @@
 #include "netns/cannot_ask.h"
 
 namespace portshare {
+namespace {
+
+// "reuseaddr", "incoming_cpu=0", "local_port_range=40000-40001"
+std::string Text(Option option, int value) {
+  if (option.number == so::kLocalPortRange.number && option.level == so::kLocalPortRange.level) {
+    const auto both = static_cast<uint32_t>(value);
+    return std::string(option.word) + "=" + std::to_string(both & 0xffff) + "-" + std::to_string(both >> 16);
+  }
+  return std::string(option.word) + (value == 1 ? "" : "=" + std::to_string(value));
+}
+
+}  // namespace
 
 SocketSpec::SocketSpec(Protocol protocol, std::optional<Address> address)
     : protocol_(std::move(protocol)), address_(std::move(address)) {}
@@ -24,6 +36,10 @@ SocketSpec SocketSpec::Set(Option option, int value) const {
   SocketSpec spec = *this;
   spec.options_.emplace_back(option, value);
   return spec;
+}
+
+SocketSpec SocketSpec::LocalPorts(uint16_t first, uint16_t last) const {
+  return Set(so::kLocalPortRange, static_cast<int>(uint32_t{last} << 16 | first));
 }
 
 SocketSpec SocketSpec::Device(const std::string& device) const {
@@ -42,7 +58,7 @@ std::string SocketSpec::text() const {
   std::string text = protocol_.word;
   if (address_) text += " " + address_->text();
   for (const auto& [option, value] : options_) {
-    text += std::string(" ") + option.word + (value == 1 ? "" : "=" + std::to_string(value));
+    text += " " + Text(option, value);
   }
   if (!device_.empty()) text += " device=" + device_;
   return text;
