@@ -80,7 +80,7 @@ def _code(found: Comparison) -> Exit:
 
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
-    """The run of this id, folder or run.json, the last whole one on the target of this name, or without a word the last."""
+    """The run of this id, folder or run.json, or the one that the name of a target means; without a word the last."""
     try:
         path = run_folder.find(results, word)
         if word and not (path.is_file() or (path / store.NAME).exists()):

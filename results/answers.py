@@ -39,9 +39,9 @@ class Answer:
 class Answers:
     """All answers of a run on one target. `name` is the run's id, or what a baseline is called.
 
-    `sweep_parts`: the sweep was the first of so many parts of itself. `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them. `kernel_log` has what the
-    kernel complained of, as complaint() words it, and the case that ran when each came first. `agreed`: it is a
-    baseline, from which the target should not stray.
+    `whole`: a case that is not in `cases` does not exist. What ^C left unasked is not in them. `sweep_parts`: the sweep
+    was the first of so many parts of itself. `kernel_log` has what the kernel complained of, as complaint() words it,
+    and the case that ran when each came first. `agreed`: it is a baseline, from which the target should not stray.
     """
     name: str
     target: str

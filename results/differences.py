@@ -55,7 +55,8 @@ def _blocks(found: Comparison, style: Style) -> list[str]:
             lines = _lines(of_kind)
         blocks.append("\n".join([heading, *lines]) + "\n")
     if found.unlike:
-        blocks.append(f"SWEEP not asked the same in {counted(found.unlike, _CASE)}: what it met there is not compared\n")
+        unlike = counted(found.unlike, _CASE)
+        blocks.append(f"SWEEP not asked the same in {unlike}: what it met there is not compared\n")
     if found.unexplained:
         heading = f"UNEXPLAINED {len(found.unexplained):,}: due to no epoch that differs and to no known deviation"
         lines = _lines(_grouped(found.unexplained), kinds=True)

@@ -181,7 +181,7 @@ class BesideBaseline(Kept):
         self.ask("bless")
         self.assertEqual(self.report()[0], 0)
         self.keep("20261122T000001Z-1", epochs={})
-        for form, words in (("text", "BASELINE of here"), ("markdown", "Changed since the baseline"), ("annotations", "")):
+        for form, words in (("text", "BASELINE of here"), ("markdown", "Changed since the"), ("annotations", "")):
             code, text = self.report("--format", form)
             self.assertEqual((code, words in text), (1, True), text)
         self.keep("20261122T000002Z-1", epochs={}, command=["--program", "other"])
