@@ -78,7 +78,8 @@ def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool]
     None for `answers` where they are not known yet. An entry of the target goes before those of epochs: what a target
     that is no Linux answers has causes of its own.
     """
-    return next((entry for entry in sorted(entries, key=lambda entry: not entry.target) if entry.covers(case_id) and entry.excused(target, epochs)
+    return next((entry for entry in sorted(entries, key=lambda entry: not entry.target)
+                 if entry.covers(case_id) and entry.excused(target, epochs)
                  and (answers is None or entry.explains(answers))), None)
 
 
