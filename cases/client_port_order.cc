@@ -1,5 +1,8 @@
 // In which order does connect(2) try the ports, and where do clients pile up?
+#include <random>
+
 #include "cases/local_ports.h"
+#include "harness/traffic.h"
 
 namespace portshare {
 namespace {
@@ -16,12 +19,18 @@ class ClientPortOrder : public LocalPorts {
   }
 
   // Of so many clients, each of a server on an address of its own: those that got the first port that is not reserved.
+  // The addresses are new in each run, for the kernel remembers by destination, across namespaces, where it goes on.
   static Share OnTheFirstFreePort() {
+    std::random_device any;
+    std::uniform_int_distribution<unsigned> host(0x7f010000, 0x7ffffffe);
     const Socket server = Tcp(Any4()).Bound(port()).Listening();
     std::vector<Socket> clients;
     int on_it = 0;
     for (int client = 0; client < kClients; ++client) {
-      clients.push_back(Tcp(Loopback4()).Made().ConnectedTo(Loopback4(client + 1), port()));
+      const unsigned to = host(any);
+      const Address address("127." + std::to_string(to >> 16 & 255) + "." + std::to_string(to >> 8 & 255) + "." +
+                            std::to_string(to & 255));
+      clients.push_back(Tcp(Any4()).Made().ConnectedTo(address, port()));
       on_it += clients.back().Port() == kFirstFree;
     }
     return Counted("clients on port 40064", {on_it});
