@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,11 @@ def _side_by_side(
 
     def work() -> None:
         while not interrupts.seen and (target := waiting.get()):
-            ended.append(_one(question, target, console, interrupts))
+            try:
+                ended.append(_one(question, target, console, interrupts))
+            except Exception:  # a fault of our own: the others are asked all the same
+                console.error(f"{target.name}: {traceback.format_exc()}")
+                ended.append(_Ended(target, None, Exit.CANNOT_RUN))
 
     threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
     for thread in threads:

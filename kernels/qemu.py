@@ -105,7 +105,7 @@ class Qemu:
     def _machine(
         self, image: Path, look: Callable[[], None], incoming: int | None
     ) -> Iterator[tuple[Guest, "Monitor"]]:
-        """`image` is the first file system, `incoming` a snapshot, open for reading; it is closed."""
+        """`image` is the first file system, in the machine's folder, `incoming` a snapshot, open for reading; it is closed."""
         board = BOARDS[self.architecture]
         ours, its = socket_pair()
         monitor, its_monitor = socket_pair()
@@ -122,7 +122,7 @@ class Qemu:
         if incoming is not None:
             keep.append(incoming)
             command += ["-incoming", f"fd:{incoming}"]
-        with Monitor(monitor) as qmp, started(command, folder, keep=keep, channel=(ours, ours), look=look) as guest:
+        with Monitor(monitor) as qmp, started(command, image.parent, keep=keep, channel=(ours, ours), look=look) as guest:
             yield guest, qmp
 
     @functools.cached_property

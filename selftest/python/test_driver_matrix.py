@@ -48,7 +48,6 @@ class Command(unittest.TestCase):
         with (
             mock.patch.object(matrix, "record", record), mock.patch.object(matrix, "RunFolder"),
             mock.patch.object(matrix.compare, "beside_baseline", lambda *_: ("", 0)),
-            mock.patch.object(matrix.threading, "excepthook", lambda _: None),
             contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained),
         ):  # fmt: skip
             code = matrix.run(question, targets, Console("never"))
