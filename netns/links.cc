@@ -175,11 +175,12 @@ void DeleteAddress(const std::string& device, const std::string& address) {
 void AddRoute(const std::string& prefix, const std::string& device) {
   const NetlinkSocket netlink = Rtnetlink();
   const Prefix destination = Parse(prefix);
+  const int index = IndexOf(device);
   const Route route(rtnl_route_alloc());
   Check(rtnl_route_set_dst(route.get(), destination.get()), "set destination " + prefix);
   rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
   rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, IndexOf(device));
+  rtnl_route_nh_set_ifindex(hop, index);
   rtnl_route_add_nexthop(route.get(), hop);
   Check(rtnl_route_add(netlink.get(), route.get(), 0), "add route " + prefix);
 }

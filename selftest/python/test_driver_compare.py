@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import shutil
-import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -21,7 +20,7 @@ from results import baseline, store
 from results.listing import Listing
 from results.run import Run
 from selftest.python import results_sample as sample
-from selftest.python.test_driver_run import PROGRAM
+from selftest.python.test_driver_run import stand_in
 
 NOTHING = Listing((), ())
 BROKEN = {"tcp_reuseaddr.shares": "fail"}
@@ -203,12 +202,11 @@ class ARun(Kept):
         super().setUp()
         self.program = self.folder / "program"
         self.enterContext(mock.patch("driver.build.programs", lambda *_: build.Programs(self.program, None)))
-        self.enterContext(mock.patch("results.known.load", lambda: ()))  # whose epochs this program does not have
 
     def run_it(self, names: str, *words: str) -> tuple[int, str]:
         for earlier in self.folder.glob("2*Z-*"):  # of this second and process, as the next one
             shutil.rmtree(earlier)
-        self.program.write_text(PROGRAM % (sys.executable, names.split(), {}))
+        self.program.write_text(stand_in(names))
         self.program.chmod(0o755)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             code = run.run(parse([*words, "--in-one-process", "--results", str(self.folder)]), Console("never"))

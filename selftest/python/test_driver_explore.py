@@ -20,7 +20,7 @@ from driver.progress import Progress
 from driver.stop import Stop
 from results.claims import Case
 from selftest.python import explorer_double
-from selftest.python.test_driver_run import PROGRAM, ROOT, FrontDoor
+from selftest.python.test_driver_run import ROOT, FrontDoor, stand_in
 
 # A build folder in which nothing is ever to do.
 BUILD = {
@@ -44,7 +44,7 @@ class Swept(FrontDoor):
         folder.mkdir(exist_ok=True)
         for name, content in BUILD.items():
             (folder / name).write_text(content)
-        (folder / "portshare_cases").write_text(PROGRAM % (sys.executable, names.split(), self.facts))
+        (folder / "portshare_cases").write_text(stand_in(names, self.facts))
         (folder / "portshare_cases").chmod(0o755)
         explorer_double.make(folder / "portshare_explore", self.explored.split())
         self.results = folder / "results"

@@ -10,12 +10,14 @@ import time
 import unittest
 from pathlib import Path
 
+from results import known
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Speaks --claims, --facts, --gtest_filter and events.  A case does what its name says.
 PROGRAM = r"""#!%s -S
 import json, os, signal, sys, time
-NAMES = %r
+NAMES, EPOCHS = %r, %r
 def case(name):
     return dict(id=id_of(name), test="Topic." + name, topic="topic", file="cases/topic.cc", line=7,
                 claims=["claim." + name], needs=[], labels=["odd"] if name == "skips" else [])
@@ -30,7 +32,8 @@ def event(kind, **rest):
 def end(status, **rest):
     event("end", status=status, seconds=0.001, outcomes=0, **rest)
 if "--claims" in sys.argv:
-    print(json.dumps(dict(schema=1, claims=[claim(n) for n in NAMES], cases=[case(n) for n in NAMES])))
+    epochs = [dict(name=name, says="It differs.", source="tcp(7)") for name in EPOCHS]
+    print(json.dumps(dict(schema=1, claims=[claim(n) for n in NAMES], cases=[case(n) for n in NAMES], epochs=epochs)))
     sys.exit()
 if "--facts" in sys.argv:
     print(json.dumps(dict(schema=1, privilege="one_uid", needs=[], **%r)))
@@ -60,6 +63,12 @@ for name in (test.removeprefix("Topic.") for test in words["--gtest_filter"].spl
 """
 
 
+def stand_in(names: str, facts: dict[str, object] | None = None) -> str:
+    """A case program with these cases, and the epochs that known_deviations.toml names."""
+    epochs = sorted({name for entry in known.load() for name in entry.behaviours})
+    return PROGRAM % (sys.executable, names.split(), epochs, facts or {})
+
+
 class FrontDoor(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -69,7 +78,7 @@ class FrontDoor(unittest.TestCase):
 
     def command(self, names: str, *options: str) -> list[str | Path]:
         program = self.folder / "program"
-        program.write_text(PROGRAM % (sys.executable, names.split(), self.facts))
+        program.write_text(stand_in(names, self.facts))
         program.chmod(0o755)
         return [ROOT / "run_all.sh", "--program", program, "--results", self.results, *options]
 
