@@ -219,7 +219,8 @@ A kernel that cannot be had, does not boot or skips the case is passed over.
 
 exit codes: with --between 0 the release was found, 1 never, 2 an end could not be asked, or all that are left could
             not, 3 both ends answer alike, or there is no such case or epoch;
-            without it 0 good, 1 bad, 125 cannot say, 130 interrupted: what git bisect run takes."""
+            without it 0 good, 1 bad, 125 cannot say, 128 a wrong question, 130 interrupted: what git bisect run
+            takes."""
 
 
 def _bisect(parser: _Parser) -> None:

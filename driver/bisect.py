@@ -20,8 +20,9 @@ from kernels.targets import Target
 from results import answers
 from results.run import THE_RUN, CaseResult, Run
 
-# git-bisect(1): 0 is good, 125 is no answer, and every other code up to 127 is bad.
+# git-bisect(1): 0 is good, 125 is no answer, every other code up to 127 is bad, and one above ends the bisection.
 CANNOT_SAY = 125
+WRONG_QUESTION = 128
 # The statuses of a case that are the kernel's answer; the others (skip, error, missing, flaky) say nothing of it.
 _ANSWERED = ("pass", "fail", "known", "crashed", "timeout")
 
@@ -39,22 +40,23 @@ Ask = Callable[[Target], Answer]  # Stop where a kernel cannot be asked
 
 
 def bisect(options: Options, console: Console) -> int:
-    """With --between 0 when the release was found.  Without it 0 good, 1 bad, CANNOT_SAY."""
+    """With --between 0 when the release was found.  Without it 0 good, 1 bad, CANNOT_SAY of this kernel."""
     return _between(options, console) if options.between else _for_git(options, console)
 
 
 def exit_code(argv: Sequence[str], code: int) -> int:
-    """What kept the question from being asked is no bad kernel: usage, our own build, missing packages."""
+    """What keeps the question from being asked of any kernel, such as usage or our own build, is no bad kernel."""
     for_git = argv[:1] == ["bisect"] and "--between" not in argv
-    return CANNOT_SAY if for_git and code not in (Exit.EXPECTED, Exit.UNEXPECTED_ANSWER, Exit.INTERRUPTED) else code
+    answered = (Exit.EXPECTED, Exit.UNEXPECTED_ANSWER, Exit.INTERRUPTED, CANNOT_SAY)
+    return WRONG_QUESTION if for_git and code not in answered else code
 
 
 def _for_git(options: Options, console: Console) -> int:
     what, wanted = options.case or options.epoch, options.wanted or ("pass" if options.case else "true")
     asked = f"{what} asked of {options.kernel[0]}"
+    question = _question(options, console)
     try:
         target = _target(options.kernel[0])
-        question = _question(options, console)
         with Interrupts() as interrupts:
             answer = _ask(question, target, console, interrupts)
     except (Stop, OSError) as error:

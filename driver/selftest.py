@@ -43,13 +43,20 @@ class Check:
 
 
 def _cpp_unit(place: Place) -> str:
-    return _said_by(place, [[place.build / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
+    return _tested(place, place.build)
 
 
 def _cpp_unit_sanitized(place: Place) -> str:
     folder = place.build / "asan"
     build.build(folder, "asan", ["portshare_unit"], place.console)
-    return _said_by(place, [[folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
+    return _tested(place, folder)
+
+
+def _tested(place: Place, folder: Path) -> str:
+    """A part of the tests for each job, by GoogleTest's environment."""
+    program = [folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]
+    parts = [f"GTEST_SHARD_INDEX={part}" for part in range(place.jobs)]
+    return _said_by(place, [["env", f"GTEST_TOTAL_SHARDS={place.jobs}", part, *program] for part in parts])
 
 
 def _python_unit(place: Place) -> str:
@@ -91,7 +98,7 @@ CHECKS = (
     Check("cpp_unit", _cpp_unit, builds=("portshare_unit",)),
     Check("cpp_unit_sanitized", _cpp_unit_sanitized),
     Check("python_unit", _python_unit, builds=("portshare_cases", "portshare_explore", "selftest_fixtures", "guest_init"),
-          needs=("prove", "xmllint", "junitparser", "jsonschema")),
+          needs=("prove", "xmllint", "junitparser", "jsonschema", "cpio")),
     Check("claims", _claims, builds=("portshare_cases", "portshare_explore")),
     Check("rules", _rules, builds=("portshare_explore",)),
     Check("shellcheck", _shellcheck, needs=("shellcheck",)),

@@ -151,7 +151,8 @@ def _of_sweep(before: Answers, after: Answers, reasons: _Reasons) -> Iterator[Di
     for cause in sorted(gone | new):
         kind: Kind = "broken" if cause in new else "fixed"
         met = ("not met", "met") if cause in new else ("met", "not met")
-        yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause))
+        meeting = [case_id for case_id in alike if any(cause in side.cases[case_id].causes for side in (before, after))]
+        yield Difference(kind, SWEEP + cause, *met, reasons.of_cause(cause, meeting))
 
 
 def _causes(side: Answers, case_ids: Iterable[str]) -> set[str]:
@@ -205,9 +206,12 @@ class _Reasons:
         return self._target(entry for entry in covering if any(
             entry.expected(target, {}) and status == "known" for target, status in statuses))
 
-    def of_cause(self, cause: str) -> str:
+    def of_cause(self, cause: str, case_ids: Iterable[str]) -> str:
+        """`case_ids` are those that met it: the model that they ask has epochs, too, and meets less with some."""
         listed = [entry for entry in self._entries() if entry.cause == cause]
-        return self._epoch([name for entry in listed for name in entry.behaviours]) or self._target(listed)
+        followed = (name for case_id in case_ids for name in sorted(self.follows.get(case_id, ())))
+        return (self._epoch(name for entry in listed for name in entry.behaviours) or self._target(listed)
+                or self._epoch(followed))
 
     def _entries(self) -> Iterable[Deviation]:
         return dict.fromkeys([*self.before.known, *self.after.known])

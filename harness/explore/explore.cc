@@ -4,6 +4,7 @@
 #include "harness/case.h"
 #include "harness/claim.h"
 #include "harness/explore/sweep.h"
+#include "model/epoch.h"
 
 namespace portshare {
 namespace {
@@ -57,6 +58,9 @@ void AddSweepCases(bool deep) {
     std::string name = asked.id.substr(asked.id.find('.') + 1);
     if (const size_t dot = name.find('.'); dot != std::string::npos) name[dot] = '/';
     CaseFacts facts = Merged({Witnesses("model.answers_as_the_kernel"), Labels("sweep")});
+    for (const model::EpochText& epoch : model::kEpochs) {
+      if (epoch.cause == nullptr) facts.epochs.emplace_back(epoch.name);
+    }
     if (const std::string also = ClaimOf(asked.id); !also.empty()) facts.claims.push_back(also);
     AddCase(__FILE__, __LINE__, "Explore", name, facts);
   }

@@ -216,6 +216,13 @@ class Sweep(unittest.TestCase):
     def test_a_cause_without_its_epoch_is_unexplained(self) -> None:
         self.assertEqual(len(compared(self.side("udp_first_match"), self.side()).unexplained), 1)
 
+    def test_by_an_epoch_that_the_models_cases_follow(self) -> None:
+        before, after = self.side("odd"), self.side(epochs={"shares": True, "asks_every_holder": False})
+        listings = [dataclasses.replace(LISTING, cases=(case("explore.udp", "shares"),))]
+        self.assertEqual(told(compare(before, after, listings)),
+                         [("fixed", "sweep: odd", "epoch shares (6.18)")])
+        self.assertEqual(told(compare(before, self.side(), listings)), [("fixed", "sweep: odd", "")])
+
     def test_what_was_not_asked_the_same_is_not_compared(self) -> None:
         met = self.side("odd")
         for other in (self.side(sweep_parts=100), self.side(cases={"explore.udp": Answer("pass", asked=8)})):
