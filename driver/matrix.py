@@ -63,7 +63,7 @@ class _Ended:
 
 
 def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
-    """The worst of the targets' exit codes."""
+    """The worst of the targets' exit codes; of all targets, each case has to be asked of one."""
     if question.options.junit or question.options.ktap:
         raise Stop("--junit and --ktap tell of one kernel: name one with --kernel")
     ended: list[_Ended] = []
@@ -81,11 +81,16 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     for one in ended:
         if one.beside.strip():
             console.line(f"\n{one.target.name}: {one.beside.strip()}")
+    idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
+    for case_id, reasons in idle.items():
+        console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
     console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
     if interrupts.seen:
         return Exit.INTERRUPTED
-    unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(ended))
-    return max([*(one.code for one in ended), *unasked], key=lambda code: _ORDER.index(Exit(code)))
+    unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(runs))
+    # With a kernel missing it may have been the one that has what the case needs.
+    needless = [Exit.UNEXPECTED_ANSWER] if idle and not unasked else []
+    return max([*(one.code for one in ended), *unasked, *needless], key=lambda code: _ORDER.index(Exit(code)))
 
 
 def _side_by_side(

@@ -53,10 +53,7 @@ def _cpp_unit_sanitized(place: Place) -> str:
 
 
 def _tested(place: Place, folder: Path) -> str:
-    """A part of the tests for each job, by GoogleTest's environment."""
-    program = [folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]
-    parts = [f"GTEST_SHARD_INDEX={part}" for part in range(place.jobs)]
-    return _said_by(place, [["env", f"GTEST_TOTAL_SHARDS={place.jobs}", part, *program] for part in parts])
+    return _said_by(place, [[folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
 
 
 def _python_unit(place: Place) -> str:

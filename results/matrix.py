@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from results.run import Run
 
 # Of the cases of a cell that did not pass: the letter for each status, the worst first.
-_LETTERS = (("F", ("fail", "crashed", "timeout", "missing", "flaky")), ("E", ("error",)), ("k", ("known",)), ("s", ("skip",)))
+_LETTERS = (
+    ("F", ("fail", "crashed", "timeout", "missing", "flaky")),
+    ("E", ("error",)),
+    ("k", ("known",)),
+    ("s", ("skip",)),
+)
+_LEGEND = ("number of cases that did not pass: F failed, E could not be asked, k known deviation, s skipped, "
+           "? the run ended before; . all passed")
 
 
 def text(runs: Sequence[Run]) -> str:
@@ -21,10 +28,19 @@ def text(runs: Sequence[Run]) -> str:
     def line(name: str, row: Sequence[str]) -> str:
         return f"{name:{first}}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths))
 
-    legend = [f"{column:>4} {run.target.name}: {run.target.release} {run.target.machine}" for column, run in zip(columns, runs)]
-    what = "number of cases that did not pass: F failed, E could not be asked, k known deviation, s skipped, ? the run ended before; . all passed"
+    targets = [f"{run.target.name}: {run.target.release} {run.target.machine}" for run in runs]
+    legend = [f"{column:>4} {target}" for column, target in zip(columns, targets)]
     return "\n".join([*legend, "", line("topic", columns), *(line(topic, row) for topic, row in zip(topics, cells)),
-                      line("all", totals), what]) + "\n"
+                      line("all", totals), _LEGEND]) + "\n"
+
+
+def ran_nowhere(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """The cases that no kernel of the runs was asked, with the short reasons."""
+    asked = {case.id for run in runs for case in run.cases if case.status not in ("skip", "error", "missing")}
+    why: dict[str, dict[str, None]] = {}
+    for case in (case for run in runs for case in run.cases if case.id not in asked):
+        why.setdefault(case.id, {})[case.skip.code if case.skip else case.status] = None
+    return {case_id: tuple(reasons) for case_id, reasons in why.items()}
 
 
 def _cell(run: Run, topic: str | None) -> str:

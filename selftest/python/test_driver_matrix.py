@@ -36,6 +36,8 @@ class Table(unittest.TestCase):
 
 
 class Command(unittest.TestCase):
+    kernel = ("here", "old")
+
     def asked(self, answers: dict[str, Run | Exception], *targets: Target) -> tuple[int, str, str]:
         def record(question: object, target: Target, *others: object) -> Recorded:
             answer = answers[target.name]
@@ -43,7 +45,8 @@ class Command(unittest.TestCase):
                 raise answer
             return Recorded(answer, None, None)
 
-        question = SimpleNamespace(options=SimpleNamespace(junit=None, ktap=None, results_dir=".", program=None), listing=None)
+        options = SimpleNamespace(junit=None, ktap=None, results_dir=".", program=None, kernel=self.kernel)
+        question = SimpleNamespace(options=options, listing=None)
         said, complained = io.StringIO(), io.StringIO()
         with (
             mock.patch.object(matrix, "record", record), mock.patch.object(matrix, "RunFolder"),
@@ -52,6 +55,17 @@ class Command(unittest.TestCase):
         ):  # fmt: skip
             code = matrix.run(question, targets, Console("never"))
         return code, said.getvalue(), complained.getvalue()
+
+    def test_a_case_that_ran_nowhere(self) -> None:
+        answers = {"here": run_on("here", a="pass", b="skip"), "old": run_on("old", a="skip", b="skip")}
+        self.assertEqual(self.asked(answers, HERE, OLD)[0], Exit.EXPECTED, "the two are not all targets")
+        self.kernel = ("all",)
+        code, said, _ = self.asked(answers, HERE, OLD)
+        self.assertEqual(code, Exit.UNEXPECTED_ANSWER)
+        self.assertEqual([line for line in said.splitlines() if "nowhere" in line], ["ran nowhere: b.one (skip)"])
+        code, said, _ = self.asked(answers | {"new": Stop("no boot")}, HERE, OLD, NEW)
+        self.assertEqual(code, Exit.CANNOT_RUN, "the third may have what it takes")
+        self.assertIn("ran nowhere", said)
 
     def test_all_as_expected(self) -> None:
         code, said, _ = self.asked({"here": run_on("here", a="pass"), "old": run_on("old", a="pass")}, HERE, OLD)
