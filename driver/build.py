@@ -106,7 +106,8 @@ def check_writable(folder: Path, what: str, option: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): run as its owner, or name another with {option} DIR") from None
+        fix = f"run as its owner, or name another with {option} DIR"
+        raise Stop(f"the {what} {folder} cannot be written ({error.strerror}): {fix}") from None
 
 
 def give_back(folder: Path) -> None:

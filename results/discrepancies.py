@@ -104,7 +104,8 @@ def _unseen(entry: Deviation, sweep: list[str]) -> Iterator[Discrepancy]:
 def _fixed(entry: Deviation, count: int, cases: tuple[str, ...]) -> Iterator[Discrepancy]:
     yield Discrepancy(
         entry.cause, "fixed", f"the probe of {entry.epoch} finds this kernel mended, but the sweep met "
-        f"{counted(count, 'answer')} of this cause", "ask one of the scenarios that the sweep printed: the probe or the model is wrong", cases)
+        f"{counted(count, 'answer')} of this cause",
+        "ask one of the scenarios that the sweep printed: the probe or the model is wrong", cases)
 
 
 def _unlisted(cause: str, count: int, cases: tuple[str, ...]) -> Iterator[Discrepancy]:

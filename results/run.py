@@ -123,7 +123,8 @@ class RunMeta:
     """`started` is RFC 3339 in UTC, `seconds` the wall time of the whole run, `repeat` the attempts of each case.
 
     `epochs` is what probes found of the target, {} where nothing was probed. `whole`: every case there is was
-    planned; the sweep was the first of `sweep_parts` parts of itself. `known_deviations` is the list as it was then: the run can be judged when the list has moved on.
+    planned; the sweep was the first of `sweep_parts` parts of itself. `known_deviations` is the list as it was then: the
+    run can be judged when the list has moved on.
     """
     id: str
     target: Target
@@ -288,7 +289,8 @@ def _case(planned: PlannedCase, reported: Mapping[int, _Reported], ended: Mappin
     return CaseResult(
         id=planned.id, topic=planned.topic, claims=tuple(planned.claims), labels=tuple(planned.labels),
         status=overall, seconds=round(sum(attempt.seconds for attempt in attempts), 6), outcomes=outcomes,
-        deviations=dict(deviations), skip=skips[0] if overall == "skip" else None, reason=next(iter(reasons), ""), failures=next(iter(failures), ()),
+        deviations=dict(deviations), skip=skips[0] if overall == "skip" else None,
+        reason=next(iter(reasons), ""), failures=next(iter(failures), ()),
         output=next(iter(outputs), ""), attempts=tuple(attempts))
 
 

@@ -33,7 +33,8 @@ def markdown(run: Run, comparison: Comparison | None) -> str:
         parts.append(f"\n#### Changed since the baseline: {_cell(counted(comparison))}\n")
         changes = [[change.epoch.name, *change.words, "epoch"]
                    for change in comparison.epochs]
-        changes += [[found.id, found.before, found.after, found.why or ("unexplained" if found.unexplained else found.kind)]
+        changes += [[found.id, found.before, found.after,
+                     found.why or ("unexplained" if found.unexplained else found.kind)]
                     for found in comparison.differences]
         parts += _table(["case", "before", "after", "why"], changes)
     return "".join(_shortened(parts))
