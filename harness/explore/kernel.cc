@@ -76,14 +76,14 @@ bool SlotsAreShared(model::Protocol protocol) {
 
 }  // namespace
 
-Kernel::Place::Place() : itself(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+Kernel::Place::Place(bool with_devices) : itself(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
   if (!itself.open()) CannotMake("open the network namespace");
   // Where nothing may be written, these are as they are in every new namespace.
   WriteSysctl("ipv4/ip_local_port_range", kAutomaticPorts);
   WriteSysctl("ipv4/tcp_max_tw_buckets", kRoomForTimeWaits);
   // [::1] is no address of a device beside lo; no other bind is answered otherwise.  ipv6_can_nonlocal_bind()
   const int refused = WriteSysctl("ipv6/ip_nonlocal_bind", "1");
-  if (refused != 0 && refused != ENOENT) return;
+  if (!with_devices || (refused != 0 && refused != ENOENT)) return;
   try {
     AddVethPair("v0", "v1");
     has_devices = true;
@@ -97,7 +97,7 @@ void Kernel::Place::Enter() const noexcept {
   if (setns(itself.number(), CLONE_NEWNET) != 0) std::terminate();
 }
 
-Kernel::Kernel() : self_(geteuid()), next_port_(kFirstPort) {
+Kernel::Kernel(bool with_devices) : with_devices_(with_devices), self_(geteuid()), next_port_(kFirstPort) {
   // Slots that are shared with nobody else.  Kernels before 6.2 have one table for all namespaces.
   WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots));
   Settle();
@@ -110,7 +110,7 @@ void Kernel::Settle() {
   constexpr int kTries = 10;
   for (int left = kTries; left > 0; --left) {
     place_.reset();
-    place_.emplace();
+    place_.emplace(with_devices_);
     const auto slots = ReadSysctl("ipv4/udp_hash_entries");
     const bool alone = !slots || std::atol(slots->c_str()) > 0;
     if (alone && !WildcardHasTheSlotOfAnAddress()) break;
@@ -162,7 +162,7 @@ void Kernel::RunApart(const model::Scenario& scenario, std::vector<int>& answers
     ~Return() { place.Enter(); }
     const Place& place;
   } home{*place_};
-  if (!apart_) apart_.emplace();
+  if (!apart_) apart_.emplace(with_devices_);
   answers.resize(scenario.steps.size());
   for (size_t i = 0; i < answers.size(); ++i) {
     (scenario.steps[i].socket % 2 == 0 ? place_ : apart_)->Enter();

@@ -20,9 +20,9 @@ inline constexpr uint16_t kLastPort = 32000;
 class Kernel {
  public:
   // Throws CannotAsk.
-  Kernel();
+  explicit Kernel(bool with_devices = true);
 
-  // false where no pair of devices could be made.
+  // false where no pair of devices could be made, or none was wanted.
   bool has_devices() const { return place_->has_devices; }
   // false where no sockets can be put into the hash slot of a UDP port: Scenario::unrelated cannot be asked.
   bool has_crowds() const { return has_crowds_; }
@@ -43,7 +43,7 @@ class Kernel {
  private:
   // One namespace, entered when made and left at the end.
   struct Place {
-    Place();
+    explicit Place(bool with_devices);
     void Enter() const noexcept;
 
     PrivateNetwork network;
@@ -77,6 +77,7 @@ class Kernel {
   void Make(const model::Socket& socket, int& descriptor) const;
   int Do(const model::Step& step, const model::Scenario& scenario);
 
+  const bool with_devices_;
   PrivateNetwork outside_;  // whose settings the others begin with
   std::optional<Place> place_;
   std::optional<Place> apart_;
