@@ -193,6 +193,8 @@ const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which remove
                     [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
 const Need kSctp{"sctp", "no_sctp", "build the kernel with CONFIG_IP_SCTP",
                  [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }, "sctp"};
+const Need kDccp{"dccp", "no_dccp", "ask Linux before 6.16, which removed it, with CONFIG_IP_DCCP",
+                 [] { return OpensSocket(AF_INET, SOCK_DCCP, IPPROTO_DCCP, "DCCP"); }, "dccp dccp_ipv4"};
 const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
                   [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }, "vsock vsock_loopback"};
 const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_CHECKPOINT_RESTORE and run as root",
@@ -236,10 +238,10 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
   static const std::vector<const Need*> all = {
-      &kNamespace,     &kReusePort, &kSecondOwner, &kUserNamespace,  &kIpv6,          &kVeth,
-      &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
-      &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
-      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython};
+      &kNamespace,      &kReusePort,     &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,
+      &kDummy,          &kVrf,           &kMptcp,       &kUdpLite,       &kSctp,           &kDccp,
+      &kVsock,          &kRepair,        &kMigration,   &kSynCookies,    &kManySockets,    &kAutobindReuse,
+      &kLocalPortRange, &kPortStepWidth, &kSeccomp,     &kI386,          &kGenericNumbers, &kPython};
   return all;
 }
 

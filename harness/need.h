@@ -29,6 +29,7 @@ extern const Need kVrf;
 extern const Need kMptcp;
 extern const Need kUdpLite;
 extern const Need kSctp;
+extern const Need kDccp;
 extern const Need kVsock;
 extern const Need kRepair;
 extern const Need kMigration;  // in effect: some kernels have the sysctl without it
