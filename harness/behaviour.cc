@@ -11,6 +11,7 @@
 #include "harness/peer.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
+#include "harness/waiter.h"
 #include "netns/cannot_ask.h"
 #include "netns/private_network.h"
 #include "netns/sysctl.h"
@@ -90,6 +91,22 @@ std::optional<bool> ConnectSharesAfterRelease() {
   return Told(Tcp(Loopback4()).Made().Connect(Loopback4(), kOtherPort).error, 0, EADDRNOTAVAIL);
 }
 
+// Of a worker that waited before the connection moved.
+std::optional<bool> MigrationWakes() {
+  if (!MayAsk({&needs::kReusePort, &needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) {
+    return std::nullopt;
+  }
+  const SocketSpec member = Tcp(Loopback4()).ReusePort();
+  Socket old = member.Bound(kPort).Listening();
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+  Socket next = member.Bound(kPort).Listening();
+  const Waiter waiter(next);
+  old.Close();
+  const bool told = waiter.told();
+  if (QueuedConnections({&next}).counts.front() != 1) return std::nullopt;
+  return told;
+}
+
 EpochFact Fact(const Behaviour& behaviour) {
   const PrivateNetwork network;
   try {
@@ -123,6 +140,8 @@ const std::vector<Behaviour>& Behaviours() {
        "opens a TCP port to automatic clients again when the last socket that was bound to it closes, although a "
        "client still holds it",
        "commit d57f4b874946 (6.18)", ConnectSharesAfterRelease},
+      {"migration_wakes", "tells the worker that waits for a listener of a connection that moved to it",
+       "CVE-2026-46015, inet_csk_listen_stop() (6.1.176, 6.12.86, 7.0)", MigrationWakes},
   };
   return behaviours;
 }
