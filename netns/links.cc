@@ -162,6 +162,15 @@ void AddVrf(const std::string& name, unsigned table) {
   Add(netlink.get(), link.get(), name);
 }
 
+void Enslave(const std::string& device, const std::string& master) {
+  const int error = rtnl_link_enslave_ifindex(Rtnetlink().get(), IndexOf(master), IndexOf(device));
+  Check(error, "put link " + device + " below " + master);
+}
+
+void Release(const std::string& device) {
+  Check(rtnl_link_release_ifindex(Rtnetlink().get(), IndexOf(device)), "release link " + device);
+}
+
 void AddAddress(const std::string& device, const std::string& address) {
   const NetlinkSocket netlink = Rtnetlink();
   Check(rtnl_addr_add(netlink.get(), AddressOf(device, address).get(), 0), "add address " + address);

@@ -17,6 +17,10 @@ void AddLink(const std::string& name, const std::string& type);
 // A VRF device with its routing table, up.
 void AddVrf(const std::string& name, unsigned table);
 
+// Puts a device below another one, or takes it out again.
+void Enslave(const std::string& device, const std::string& master);
+void Release(const std::string& device);
+
 // `address` with its prefix length: "10.55.0.1/32", "fe80::99/64"; usable at once (no duplicate address detection).
 void AddAddress(const std::string& device, const std::string& address);
 void DeleteAddress(const std::string& device, const std::string& address);
