@@ -1,5 +1,6 @@
 // How many listeners does HAProxy open, and what does its reload lose?
 #include "cases/servers.h"
+#include "harness/plug_need.h"
 
 namespace portshare {
 namespace {
@@ -31,6 +32,12 @@ class ServerHaproxy : public ServerCase {
                   .owner = setting.owner};
     launch.words.insert(launch.words.end(), more_words.begin(), more_words.end());
     return launch;
+  }
+
+  // Rules of the packet filter, for this namespace.
+  Outcome Filter(const std::string& rules) {
+    room().Write("rules", rules + "\n");
+    return Server(room(), {.name = "nft " + rules, .words = {"nft", "-f", "/run/rules"}}).Ended();
   }
 
   // Where the second instance alone listens: it answers there when it is up.
@@ -67,10 +74,10 @@ const std::vector<Kind> kKinds = {
 
 MATRIX(ServerHaproxy, HasOneListenerUnlessShardsSayOtherwise, Kind, kKinds, Witnesses("server.haproxy.listeners"),
        Needs(needs::kHaproxy), Labels("servers", "tcp")) {
-  Server haproxy = Start(Haproxy({.bind = row.bind, .global = row.global, .threads = kWorkers}));
+  Server haproxy = Start(Haproxy({.bind = row.bind, .global = row.global, .threads = kServerWorkers}));
   EXPECT_THAT(haproxy.ServesHttp(port()), Succeeds());
 
-  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(row.one_each ? kWorkers : 1)));
+  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(row.one_each ? kServerWorkers : 1)));
 }
 
 CLAIM({.id = "server.haproxy.second_instance",
@@ -120,7 +127,7 @@ CLAIM({.id = "server.haproxy.on_linux_38",
 
 CASE(ServerHaproxy, StartsOnLinux38WithOneListener, Witnesses("server.haproxy.on_linux_38"),
      Needs(needs::kSeccomp, needs::kHaproxy), Labels("servers", "tcp")) {
-  Launch launch = Haproxy({.threads = kWorkers});
+  Launch launch = Haproxy({.threads = kServerWorkers});
   launch.on_linux_38 = true;
   Server haproxy = Start(launch);
 
@@ -130,7 +137,7 @@ CASE(ServerHaproxy, StartsOnLinux38WithOneListener, Witnesses("server.haproxy.on
 
 CASE(ServerHaproxy, EndsOnLinux38WithShards, Witnesses("server.haproxy.on_linux_38"),
      Needs(needs::kSeccomp, needs::kHaproxy), Labels("servers", "tcp")) {
-  Launch launch = Haproxy({.bind = "shards by-thread", .threads = kWorkers});
+  Launch launch = Haproxy({.bind = "shards by-thread", .threads = kServerWorkers});
   launch.on_linux_38 = true;
   Server haproxy = Start(launch);
 
@@ -277,6 +284,34 @@ CASE(ServerHaproxy, LosesNothingThatWaitsAtAPassedListener, Witnesses("server.ha
 
   EXPECT_THAT(AnsweredAndLost(clients), Gets(kWaiting, 0));
   EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(1)));
+}
+
+CLAIM({.id = "server.haproxy.restart_behind_a_filter",
+       .says = "While a packet filter drops the SYNs of new clients, HAProxy can even be ended and started anew: they "
+               "ask again, and none of them is refused.",
+       .rows = {"EX-HAP"},
+       .sources = {Man("nft(8)"), Kernel("tcp_retransmit_timer()"), Rfc("6298, 2.1")},
+       .documents = {Stated("EN-19")}});
+
+// Yelp's first way.  The clients ask again after a second.
+CASE(ServerHaproxy, RestartsUnnoticedWhileSynsAreDropped, Witnesses("server.haproxy.restart_behind_a_filter"),
+     Needs(needs::kHaproxy, needs::kNftables), Labels("servers", "tcp")) {
+  Server old = Start(Haproxy({.global = "  noreuseport"}));
+  EXPECT_THAT(old.ServesHttp(port()), Succeeds());
+  EXPECT_THAT(Filter("add table ip reload; add chain ip reload in { type filter hook input priority 0; };"
+                     "add rule ip reload in tcp dport " +
+                     std::to_string(port()) + " tcp flags & (syn | ack) == syn counter drop"),
+              Is("exit code 0"));
+  std::vector<Socket> clients = BeginningClients(kWaiting, port());
+
+  old.Kill();
+  EXPECT_THAT(CountTcpListeners(port()), Is("none"));
+  Server next = Start(Haproxy({.name = "second", .global = "  noreuseport"}));
+  EXPECT_THAT(next.ServesHttp(marker()), Succeeds());
+  EXPECT_THAT(Filter("flush ruleset"), Is("exit code 0"));
+
+  AskOnceConnected(clients);
+  EXPECT_THAT(AnsweredAndLost(clients), Gets(kWaiting, 0));
 }
 
 }  // namespace

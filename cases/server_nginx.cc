@@ -9,7 +9,7 @@ class ServerNginx : public ServerCase {
   // What follows the address in `listen`, and the instance's own name: two instances share no file.
   Launch Nginx(const std::string& listen, const std::string& name = "nginx", const std::string& events = "",
                const std::string& user = "root") {
-    Configure(listen, name, kWorkers, events, user);
+    Configure(listen, name, kServerWorkers, events, user);
     return {.name = name, .words = {"nginx", "-e", "stderr", "-c", "/run/" + name + ".conf"}};
   }
 
@@ -66,7 +66,7 @@ CASE(ServerNginx, HasOneListenerForEachWorkerWithReuseport, Witnesses("server.ng
   Server nginx = Start(Nginx("reuseport"));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
 
-  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(kWorkers)));
+  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(kServerWorkers)));
 }
 
 CLAIM(
@@ -80,10 +80,10 @@ CLAIM(
 
 CASE(ServerNginx, OpensItsListenersAsRootForWorkersOfAnotherUser, Witnesses("server.nginx.listeners_are_roots"),
      Needs(needs::kReusePort, needs::kSecondOwner, needs::kNginx), Labels("servers", "tcp")) {
-  Server nginx = Start(Nginx("reuseport", "nginx", "", "nobody nogroup"));
+  Server nginx = Start(Nginx("reuseport", "nginx", "", "nobody " + GroupOf("nobody")));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
 
-  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(kWorkers)));
+  EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(kServerWorkers)));
   EXPECT_THAT(Tcp(Loopback4()).ReusePort().OwnedBy(Named("nobody")).Bind(port()), FailsWith(EADDRINUSE));
   EXPECT_THAT(Tcp(Loopback4()).ReusePort().Bind(port()), Succeeds());
 }
@@ -102,7 +102,7 @@ CASE(ServerNginx, ListensBesideAnotherOfItsOwner, Witnesses("server.nginx.second
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   Server second = Start(Nginx("reuseport", "second"));
 
-  EXPECT_THAT(AwaitTcpListeners(port(), OfRoot(2 * kWorkers)), Is(OfRoot(2 * kWorkers)));
+  EXPECT_THAT(AwaitTcpListeners(port(), OfRoot(2 * kServerWorkers)), Is(OfRoot(2 * kServerWorkers)));
 }
 
 struct Newcomer {
@@ -182,7 +182,7 @@ MATRIX(ServerNginx, KeepsWhatWaitsForFewerWorkersOnlyIfItMigrates, Migration, kM
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
   const std::vector<pid_t> old = nginx.Workers();
   FreezeAll(old);
-  const int count = EnoughToReach(kWorkers);
+  const int count = EnoughToReach(kServerWorkers);
   const std::vector<Socket> clients = AskingClients(count, port());
   const Share waiting = Counted("waiting at the listeners", WaitingAtListeners(port()));
   EXPECT_THAT(waiting, ReachesEach(count));
@@ -191,7 +191,7 @@ MATRIX(ServerNginx, KeepsWhatWaitsForFewerWorkersOnlyIfItMigrates, Migration, kM
   // The old workers hold the listeners that the new configuration has no worker for until they end.
   Configure("reuseport", "nginx", 1);
   nginx.Signal(SIGHUP);
-  EXPECT_THAT(nginx.AwaitWorkers(kWorkers + 1), Is(kWorkers + 1));
+  EXPECT_THAT(nginx.AwaitWorkers(kServerWorkers + 1), Is(kServerWorkers + 1));
   KillAll(old);
   EXPECT_THAT(AwaitTcpListeners(port(), OfRoot(1)), Is(OfRoot(1)));
 

@@ -11,15 +11,47 @@
 
 namespace portshare {
 
+namespace {
+
+constexpr std::string_view kRequest = "GET / HTTP/1.0\r\n\r\n";
+
+void Ask(const Socket& client) {
+  send(client.descriptor(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
+}
+
+}  // namespace
+
 std::vector<Socket> AskingClients(int count, uint16_t port) {
-  constexpr std::string_view kRequest = "GET / HTTP/1.0\r\n\r\n";
   std::vector<Socket> clients;
   for (int client = 0; client < count; ++client) {
     clients.push_back(Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), port));
-    send(clients.back().descriptor(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
+    Ask(clients.back());
   }
   AwaitDelivery();
   return clients;
+}
+
+std::vector<Socket> BeginningClients(int count, uint16_t port) {
+  std::vector<Socket> clients;
+  for (int client = 0; client < count; ++client) {
+    clients.push_back(Tcp(Loopback4()).Made());
+    EXPECT_THAT(clients.back().BeginConnect(Loopback4(), port), FailsWith(EINPROGRESS));
+  }
+  return clients;
+}
+
+void AwaitConnections(const std::vector<Socket>& clients) {
+  // A SYN is sent again after 1 s and after 3 s.
+  const auto limit = static_cast<int>((2 * kStepLimit).count());
+  for (const Socket& client : clients) {
+    pollfd entry{client.descriptor(), POLLOUT, 0};
+    poll(&entry, 1, limit);
+  }
+}
+
+void AskOnceConnected(const std::vector<Socket>& clients) {
+  AwaitConnections(clients);
+  for (const Socket& client : clients) Ask(client);
 }
 
 Share AnsweredAndLost(const std::vector<Socket>& clients) {

@@ -1,6 +1,7 @@
 // What the cases with real servers share: a room for them, clients that wait, and the facts of who listens.
 #pragma once
 
+#include <grp.h>
 #include <pwd.h>
 
 #include <optional>
@@ -17,12 +18,12 @@
 
 namespace portshare {
 
+// Each server is told to have so many workers or threads, however many cores the machine has.
+inline constexpr int kServerWorkers = 3;
+
 // Servers are started in the network of the case and in a room that ends with it.
 class ServerCase : public Case {
  protected:
-  // Each server has so many workers or threads; more than most machines of a test have cores would prove no more.
-  static constexpr int kWorkers = 3;
-
   ServerRoom& room() { return room_ ? *room_ : room_.emplace(); }
   Server Start(const Launch& launch) { return Server(room(), launch); }
 
@@ -46,8 +47,20 @@ inline Owner Named(const std::string& name) {
   return user == nullptr ? Carol() : Owner{user->pw_uid, name};
 }
 
+// That user's own group, by name.
+inline std::string GroupOf(const std::string& user) {
+  const passwd* const entry = getpwnam(user.c_str());
+  const group* const own = entry == nullptr ? nullptr : getgrgid(entry->pw_gid);
+  return own == nullptr ? "nogroup" : own->gr_name;
+}
+
 // Clients whose requests are sent, whether or not a server has accepted them.
 std::vector<Socket> AskingClients(int count, uint16_t port);
+// Clients that have only sent their SYNs, and none of them is answered yet.
+std::vector<Socket> BeginningClients(int count, uint16_t port);
+// Waits until each of them is connected or refused; the other one sends its request then, too.
+void AwaitConnections(const std::vector<Socket>& clients);
+void AskOnceConnected(const std::vector<Socket>& clients);
 // How many of them are answered by HTTP, and how many lose their connection instead: "50/0".
 Share AnsweredAndLost(const std::vector<Socket>& clients);
 

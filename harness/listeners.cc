@@ -77,7 +77,8 @@ std::vector<Holder> Holders(Kind kind, uint16_t port) {
   const timeval limit{std::chrono::duration_cast<std::chrono::seconds>(kStepLimit).count(), 0};
   setsockopt(netlink.number(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   std::vector<Holder> holders;
-  for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) Dump(netlink.number(), family, kind, port, holders);
+  for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}})
+    Dump(netlink.number(), family, kind, port, holders);
   std::ranges::sort(holders, {}, &Holder::inode);
   return holders;
 }

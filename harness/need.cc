@@ -16,6 +16,7 @@
 #include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
+#include "harness/plug_need.h"
 #include "harness/server_needs.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
@@ -241,7 +242,8 @@ const std::vector<const Need*>& AllNeeds() {
       &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
       &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
       &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython,        &kNginx,
-      &kHaproxy,       &kApache,    &kGunicorn,    &kUnbound,        &kKnot,          &kBind9};
+      &kHaproxy,       &kApache,    &kGunicorn,    &kUnbound,        &kKnot,          &kBind9,
+      &kPlug,          &kNftables};
   return all;
 }
 

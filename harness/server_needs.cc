@@ -7,8 +7,8 @@ namespace {
 
 constexpr char kFix[] = "sudo ./run_all.sh --install-deps=servers";
 
-std::optional<std::string> Finds(const std::string& program) {
-  if (!FindServer(program).empty()) return std::nullopt;
+std::optional<std::string> Finds(const std::string& program, const std::string& elsewhere = "") {
+  if (!FindServer(program).empty() || (!elsewhere.empty() && !FindServer(elsewhere).empty())) return std::nullopt;
   return "there is no program " + program;
 }
 
@@ -16,7 +16,7 @@ std::optional<std::string> Finds(const std::string& program) {
 
 const Need kNginx{"nginx", "no_nginx", kFix, [] { return Finds("nginx"); }};
 const Need kHaproxy{"haproxy", "no_haproxy", kFix, [] { return Finds("haproxy"); }};
-const Need kApache{"apache2", "no_apache2", kFix, [] { return Finds("apache2"); }};
+const Need kApache{"apache2", "no_apache2", kFix, [] { return Finds("apache2", "httpd"); }};
 const Need kGunicorn{"gunicorn", "no_gunicorn", kFix, [] { return Finds("gunicorn"); }};
 const Need kUnbound{"unbound", "no_unbound", kFix, [] { return Finds("unbound"); }};
 const Need kKnot{"knot", "no_knot", kFix, [] { return Finds("knotd"); }};
