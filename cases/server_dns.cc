@@ -55,7 +55,7 @@ struct Sockets {
 const std::vector<Sockets> kUnbound = {{"yes", kServerWorkers, kServerWorkers}, {"no", 1, 1}};
 
 MATRIX(ServerDns, OfUnboundOpensASocketForEachThread, Sockets, kUnbound, Witnesses("server.dns.sockets"),
-       Needs(needs::kReusePort, needs::kUnbound), Labels("servers", "tcp", "udp")) {
+       Needs(needs::kReusePort, needs::kServerRoom, needs::kUnbound), Labels("servers", "tcp", "udp")) {
   Server unbound = Start(Unbound(row.name));
   EXPECT_THAT(unbound.ServesDns(port()), Succeeds());
 
@@ -66,7 +66,7 @@ MATRIX(ServerDns, OfUnboundOpensASocketForEachThread, Sockets, kUnbound, Witness
 const std::vector<Sockets> kKnot = {{"on", kServerWorkers, 2}, {"off", kServerWorkers, 1}};
 
 MATRIX(ServerDns, OfKnotOpensASocketForEachUdpThread, Sockets, kKnot, Witnesses("server.dns.sockets"),
-       Needs(needs::kReusePort, needs::kKnot), Labels("servers", "tcp", "udp")) {
+       Needs(needs::kReusePort, needs::kServerRoom, needs::kKnot), Labels("servers", "tcp", "udp")) {
   Server knot = Start(Knot(row.name));
   EXPECT_THAT(knot.ServesDns(port()), Succeeds());
 
@@ -77,7 +77,7 @@ MATRIX(ServerDns, OfKnotOpensASocketForEachUdpThread, Sockets, kKnot, Witnesses(
 const std::vector<Sockets> kBind9 = {{"yes", kServerWorkers, kServerWorkers}, {"no", 1, 1}};
 
 MATRIX(ServerDns, OfBind9OpensASocketForEachThread, Sockets, kBind9, Witnesses("server.dns.sockets"),
-       Needs(needs::kReusePort, needs::kBind9), Labels("servers", "tcp", "udp")) {
+       Needs(needs::kReusePort, needs::kServerRoom, needs::kBind9), Labels("servers", "tcp", "udp")) {
   Server bind9 = Start(Bind9(row.name));
   EXPECT_THAT(bind9.ServesDns(port()), Succeeds());
 
@@ -93,7 +93,7 @@ CLAIM(
      .documents = {Stated("EN-01")}});
 
 CASE(ServerDns, OfUnboundStartsOnLinux38WithOneSocket, Witnesses("server.dns.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kUnbound), Labels("servers", "tcp", "udp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kUnbound), Labels("servers", "tcp", "udp")) {
   Launch launch = Unbound("yes");
   launch.on_linux_38 = true;
   Server unbound = Start(launch);
@@ -103,8 +103,8 @@ CASE(ServerDns, OfUnboundStartsOnLinux38WithOneSocket, Witnesses("server.dns.on_
   EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(1)));
 }
 
-CASE(ServerDns, OfKnotEndsOnLinux38, Witnesses("server.dns.on_linux_38"), Needs(needs::kSeccomp, needs::kKnot),
-     Labels("servers", "udp")) {
+CASE(ServerDns, OfKnotEndsOnLinux38, Witnesses("server.dns.on_linux_38"),
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kKnot), Labels("servers", "udp")) {
   Launch launch = Knot("off");
   launch.on_linux_38 = true;
   Server knot = Start(launch);
@@ -113,8 +113,8 @@ CASE(ServerDns, OfKnotEndsOnLinux38, Witnesses("server.dns.on_linux_38"), Needs(
   EXPECT_THAT(CountUdpReceivers(port()), Is("none"));
 }
 
-CASE(ServerDns, OfBind9AbortsOnLinux38, Witnesses("server.dns.on_linux_38"), Needs(needs::kSeccomp, needs::kBind9),
-     Labels("servers", "udp")) {
+CASE(ServerDns, OfBind9AbortsOnLinux38, Witnesses("server.dns.on_linux_38"),
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kBind9), Labels("servers", "udp")) {
   Launch launch = Bind9("yes");
   launch.on_linux_38 = true;
   Server bind9 = Start(launch);
@@ -123,7 +123,7 @@ CASE(ServerDns, OfBind9AbortsOnLinux38, Witnesses("server.dns.on_linux_38"), Nee
 }
 
 CASE(ServerDns, OfBind9StartsOnLinux38WithReuseportNo, Witnesses("server.dns.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kBind9), Labels("servers", "tcp", "udp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kBind9), Labels("servers", "tcp", "udp")) {
   Launch launch = Bind9("no");
   launch.on_linux_38 = true;
   Server bind9 = Start(launch);

@@ -73,7 +73,7 @@ const std::vector<Kind> kKinds = {
 };
 
 MATRIX(ServerHaproxy, HasOneListenerUnlessShardsSayOtherwise, Kind, kKinds, Witnesses("server.haproxy.listeners"),
-       Needs(needs::kHaproxy), Labels("servers", "tcp")) {
+       Needs(needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Server haproxy = Start(Haproxy({.bind = row.bind, .global = row.global, .threads = kServerWorkers}));
   EXPECT_THAT(haproxy.ServesHttp(port()), Succeeds());
 
@@ -89,7 +89,7 @@ CLAIM({.id = "server.haproxy.second_instance",
        .documents = {Stated("EN-04"), Stated("EN-06"), Stated("TH-03")}});
 
 CASE(ServerHaproxy, ListensBesideAnotherOfItsOwner, Witnesses("server.haproxy.second_instance"),
-     Needs(needs::kReusePort, needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Server first = Start(Haproxy({}));
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   Server second = Start(Haproxy({.name = "second"}));
@@ -110,7 +110,8 @@ const std::vector<Newcomer> kNewcomers = {
 };
 
 MATRIX(ServerHaproxy, EndsBesideAnotherThatItCannotJoin, Newcomer, kNewcomers,
-       Witnesses("server.haproxy.second_instance"), Needs(needs::kHaproxy), Labels("servers", "tcp")) {
+       Witnesses("server.haproxy.second_instance"), Needs(needs::kServerRoom, needs::kHaproxy),
+       Labels("servers", "tcp")) {
   Server first = Start(Haproxy({.global = row.global}));
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   Server second = Start(Haproxy({.name = "second", .global = row.global, .owner = row.owner}));
@@ -126,7 +127,7 @@ CLAIM({.id = "server.haproxy.on_linux_38",
        .documents = {Stated("EN-01")}});
 
 CASE(ServerHaproxy, StartsOnLinux38WithOneListener, Witnesses("server.haproxy.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Launch launch = Haproxy({.threads = kServerWorkers});
   launch.on_linux_38 = true;
   Server haproxy = Start(launch);
@@ -136,7 +137,7 @@ CASE(ServerHaproxy, StartsOnLinux38WithOneListener, Witnesses("server.haproxy.on
 }
 
 CASE(ServerHaproxy, EndsOnLinux38WithShards, Witnesses("server.haproxy.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Launch launch = Haproxy({.bind = "shards by-thread", .threads = kServerWorkers});
   launch.on_linux_38 = true;
   Server haproxy = Start(launch);
@@ -155,7 +156,7 @@ CLAIM(
      .documents = {Stated("EN-16"), Stated("EN-17")}});
 
 CASE(ServerHaproxy, ListensBesideTheProcessThatItReplaces, Witnesses("server.haproxy.reload_overlaps"),
-     Needs(needs::kReusePort, needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Server old = Start(Haproxy({}));
   EXPECT_THAT(old.ServesHttp(port()), Succeeds());
   const uint64_t old_listener = TcpListeners(port()).at(0).inode;
@@ -189,7 +190,7 @@ const std::vector<Migration> kMigrations = {{"without_migration", "0", 0}, {"wit
 
 MATRIX(ServerHaproxy, LeavesWaitingClientsToTheNextOnlyIfTheyMigrate, Migration, kMigrations,
        Witnesses("server.haproxy.killed_while_clients_wait"),
-       Needs(needs::kReusePort, needs::kMigration, needs::kHaproxy), Labels("servers", "tcp")) {
+       Needs(needs::kReusePort, needs::kMigration, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   EXPECT_THAT(Sysctl("ipv4/tcp_migrate_req", row.value), Succeeds());
   Server old = Start(Haproxy({}));
   EXPECT_THAT(old.ServesHttp(port()), Succeeds());
@@ -215,7 +216,7 @@ CLAIM({.id = "server.haproxy.reload_loses_nothing_with_migration",
        .documents = {Truth("EN-18")}});
 
 CASE(ServerHaproxy, ReloadsWithoutLossWithMigration, Witnesses("server.haproxy.reload_loses_nothing_with_migration"),
-     Needs(needs::kReusePort, needs::kMigration, needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kMigration, needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   EXPECT_THAT(Sysctl("ipv4/tcp_migrate_req", "1"), Succeeds());
   Server old = Start(Haproxy({}));
   EXPECT_THAT(old.ServesHttp(port()), Succeeds());
@@ -237,8 +238,8 @@ CLAIM({.id = "server.haproxy.expose_fd",
        .sources = {Man("unix(7), SCM_RIGHTS"), Man("haproxy(1), -x")},
        .documents = {Truth("EN-18"), Truth("EN-21")}});
 
-CASE(ServerHaproxy, TakesOverTheListenerItself, Witnesses("server.haproxy.expose_fd"), Needs(needs::kHaproxy),
-     Labels("servers", "tcp")) {
+CASE(ServerHaproxy, TakesOverTheListenerItself, Witnesses("server.haproxy.expose_fd"),
+     Needs(needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   Server old = Start(Haproxy({.global = "  stats socket /run/old.sock mode 600 level admin expose-fd listeners"}));
   EXPECT_THAT(old.ServesHttp(port()), Succeeds());
   const uint64_t listener = TcpListeners(port()).at(0).inode;
@@ -266,7 +267,7 @@ CLAIM({.id = "server.haproxy.multibinder",
 
 // The case is that program.
 CASE(ServerHaproxy, LosesNothingThatWaitsAtAPassedListener, Witnesses("server.haproxy.multibinder"),
-     Needs(needs::kHaproxy), Labels("servers", "tcp")) {
+     Needs(needs::kServerRoom, needs::kHaproxy), Labels("servers", "tcp")) {
   const Socket listener = Tcp(Loopback4()).Bound(port()).Listening();
   const Socket passed = listener.Passed(), passed_on = listener.Passed();
   Launch launch = Haproxy({.address = "fd@3"});
@@ -295,7 +296,7 @@ CLAIM({.id = "server.haproxy.restart_behind_a_filter",
 
 // Yelp's first way.  The clients ask again after a second.
 CASE(ServerHaproxy, RestartsUnnoticedWhileSynsAreDropped, Witnesses("server.haproxy.restart_behind_a_filter"),
-     Needs(needs::kHaproxy, needs::kNftables), Labels("servers", "tcp")) {
+     Needs(needs::kServerRoom, needs::kHaproxy, needs::kNftables), Labels("servers", "tcp")) {
   Server old = Start(Haproxy({.global = "  noreuseport"}));
   EXPECT_THAT(old.ServesHttp(port()), Succeeds());
   EXPECT_THAT(Filter("add table ip reload; add chain ip reload in { type filter hook input priority 0; };"

@@ -52,7 +52,7 @@ CLAIM(
      .documents = {Stated("EN-25"), Stated("EN-14")}});
 
 CASE(ServerHttp, OfApacheHasOneListener, Witnesses("server.apache.listeners"),
-     Needs(needs::kSecondOwner, needs::kApache), Labels("servers", "tcp")) {
+     Needs(needs::kSecondOwner, needs::kServerRoom, needs::kApache), Labels("servers", "tcp")) {
   Server apache = Start(Apache(""));
   EXPECT_THAT(apache.ServesHttp(port()), Succeeds());
 
@@ -60,7 +60,7 @@ CASE(ServerHttp, OfApacheHasOneListener, Witnesses("server.apache.listeners"),
 }
 
 CASE(ServerHttp, OfApacheHasAListenerForEachBucket, Witnesses("server.apache.listeners"),
-     Needs(needs::kReusePort, needs::kSecondOwner, needs::kApache), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kServerRoom, needs::kApache), Labels("servers", "tcp")) {
   Server apache = Start(Apache("ListenCoresBucketsRatio " + std::to_string(Ratio())));
   EXPECT_THAT(apache.ServesHttp(port()), Succeeds());
 
@@ -75,7 +75,7 @@ CLAIM({.id = "server.apache.on_linux_38",
        .documents = {Stated("EN-01")}});
 
 CASE(ServerHttp, OfApacheWarnsOnLinux38AndHasOneListener, Witnesses("server.apache.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kSecondOwner, needs::kApache), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kSecondOwner, needs::kServerRoom, needs::kApache), Labels("servers", "tcp")) {
   Launch launch = Apache("ListenCoresBucketsRatio " + std::to_string(Ratio()));
   launch.on_linux_38 = true;
   Server apache = Start(launch);
@@ -94,7 +94,7 @@ CLAIM({.id = "server.gunicorn.one_listener_a_master",
        .documents = {Stated("EN-25"), Stated("EN-13"), Stated("EN-04")}});
 
 CASE(ServerHttp, OfGunicornListensBesideAnotherWithReusePort, Witnesses("server.gunicorn.one_listener_a_master"),
-     Needs(needs::kReusePort, needs::kGunicorn), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kServerRoom, needs::kGunicorn), Labels("servers", "tcp")) {
   Server first = Start(Gunicorn("gunicorn", {"--reuse-port"}));
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   EXPECT_THAT(CountTcpListeners(port()), Is(OfRoot(1)));
@@ -110,7 +110,8 @@ CLAIM({.id = "server.gunicorn.refused_without_the_option",
 
 // It tries for some seconds before it gives up, so the first refusal is the answer.
 CASE(ServerHttp, OfGunicornIsRefusedBesideAnotherWithoutReusePort,
-     Witnesses("server.gunicorn.refused_without_the_option"), Needs(needs::kGunicorn), Labels("servers", "tcp")) {
+     Witnesses("server.gunicorn.refused_without_the_option"), Needs(needs::kServerRoom, needs::kGunicorn),
+     Labels("servers", "tcp")) {
   const Socket first = Tcp(Loopback4()).ReuseAddr().Bound(port()).Listening();
 
   Server second = Start(Gunicorn("second", {}));
@@ -125,7 +126,7 @@ CLAIM({.id = "server.gunicorn.on_linux_38",
        .documents = {Stated("EN-01")}});
 
 CASE(ServerHttp, OfGunicornStartsOnLinux38, Witnesses("server.gunicorn.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kGunicorn), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kGunicorn), Labels("servers", "tcp")) {
   Launch launch = Gunicorn("gunicorn", {"--reuse-port"});
   launch.on_linux_38 = true;
   Server gunicorn = Start(launch);
@@ -177,7 +178,7 @@ const std::vector<Module> kModules = {
 };
 
 MATRIX(ServerHttp, OfPythonSharesItsPortIfAsked, Module, kModules, Witnesses("server.python.reuse_port"),
-       Needs(needs::kReusePort, needs::kPython), Labels("servers", "tcp")) {
+       Needs(needs::kReusePort, needs::kServerRoom, needs::kPython), Labels("servers", "tcp")) {
   std::string program = row.program;
   program.replace(program.find("PORT"), 4, std::to_string(port()));
   program.replace(program.find("SHARES"), 6, row.shares);

@@ -47,7 +47,8 @@ const std::vector<Mutex> kMutexes = {
     {"as_it_comes", ""}, {"accept_mutex", "accept_mutex on;"}, {"no_accept_mutex", "accept_mutex off;"}};
 
 MATRIX(ServerNginx, HasOneListenerForAllWorkers, Mutex, kMutexes,
-       Witnesses("server.nginx.one_listener_for_all_workers"), Needs(needs::kNginx), Labels("servers", "tcp")) {
+       Witnesses("server.nginx.one_listener_for_all_workers"), Needs(needs::kServerRoom, needs::kNginx),
+       Labels("servers", "tcp")) {
   Server nginx = Start(Nginx("", "nginx", row.events));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
 
@@ -62,7 +63,7 @@ CLAIM({.id = "server.nginx.one_listener_each",
        .documents = {Stated("EN-05"), Stated("EN-14"), Stated("EN-24"), Stated("TH-05")}});
 
 CASE(ServerNginx, HasOneListenerForEachWorkerWithReuseport, Witnesses("server.nginx.one_listener_each"),
-     Needs(needs::kReusePort, needs::kNginx), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Server nginx = Start(Nginx("reuseport"));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
 
@@ -79,7 +80,7 @@ CLAIM(
      .documents = {Truth("EN-07")}});
 
 CASE(ServerNginx, OpensItsListenersAsRootForWorkersOfAnotherUser, Witnesses("server.nginx.listeners_are_roots"),
-     Needs(needs::kReusePort, needs::kSecondOwner, needs::kNginx), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Server nginx = Start(Nginx("reuseport", "nginx", "", "nobody " + GroupOf("nobody")));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
 
@@ -97,7 +98,7 @@ CLAIM({.id = "server.nginx.second_instance",
        .documents = {Stated("EN-04"), Stated("EN-06"), Stated("TH-03")}});
 
 CASE(ServerNginx, ListensBesideAnotherOfItsOwner, Witnesses("server.nginx.second_instance"),
-     Needs(needs::kReusePort, needs::kNginx), Labels("servers", "tcp")) {
+     Needs(needs::kReusePort, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Server first = Start(Nginx("reuseport"));
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   Server second = Start(Nginx("reuseport", "second"));
@@ -118,7 +119,7 @@ const std::vector<Newcomer> kNewcomers = {
 
 // nginx tries for some seconds before it gives up, so the first refusal is the answer.
 MATRIX(ServerNginx, RefusesASecondInstance, Newcomer, kNewcomers, Witnesses("server.nginx.second_instance"),
-       Needs(needs::kNginx), Labels("servers", "tcp")) {
+       Needs(needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Server first = Start(Nginx(row.listen));
   EXPECT_THAT(first.ServesHttp(port()), Succeeds());
   const std::string before = CountTcpListeners(port()).answer;
@@ -139,7 +140,7 @@ CLAIM({.id = "server.nginx.on_linux_38",
        .documents = {Stated("EN-01")}});
 
 CASE(ServerNginx, StartsOnLinux38WithOneListener, Witnesses("server.nginx.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kNginx), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Launch launch = Nginx("");
   launch.on_linux_38 = true;
   Server nginx = Start(launch);
@@ -149,7 +150,7 @@ CASE(ServerNginx, StartsOnLinux38WithOneListener, Witnesses("server.nginx.on_lin
 }
 
 CASE(ServerNginx, RefusesToStartOnLinux38WithReuseport, Witnesses("server.nginx.on_linux_38"),
-     Needs(needs::kSeccomp, needs::kNginx), Labels("servers", "tcp")) {
+     Needs(needs::kSeccomp, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   Launch launch = Nginx("reuseport");
   launch.on_linux_38 = true;
   Server nginx = Start(launch);
@@ -175,11 +176,13 @@ struct Migration {
 const std::vector<Migration> kMigrations = {{"without_migration", "0", true}, {"with_migration", "1", false}};
 
 MATRIX(ServerNginx, KeepsWhatWaitsForFewerWorkersOnlyIfItMigrates, Migration, kMigrations,
-       Witnesses("server.nginx.fewer_workers"), Needs(needs::kReusePort, needs::kMigration, needs::kNginx),
-       Labels("servers", "tcp")) {
+       Witnesses("server.nginx.fewer_workers"),
+       Needs(needs::kReusePort, needs::kMigration, needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
   EXPECT_THAT(Sysctl("ipv4/tcp_migrate_req", row.value), Succeeds());
   Server nginx = Start(Nginx("reuseport"));
   EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
+  // The first of them answers while others are yet to start.
+  EXPECT_THAT(nginx.AwaitWorkers(kServerWorkers), Is(kServerWorkers));
   const std::vector<pid_t> old = nginx.Workers();
   FreezeAll(old);
   const int count = EnoughToReach(kServerWorkers);

@@ -241,9 +241,9 @@ const std::vector<const Need*>& AllNeeds() {
       &kNamespace,     &kReusePort, &kSecondOwner, &kUserNamespace,  &kIpv6,          &kVeth,
       &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
       &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
-      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython,        &kNginx,
-      &kHaproxy,       &kApache,    &kGunicorn,    &kUnbound,        &kKnot,          &kBind9,
-      &kPlug,          &kNftables};
+      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython,        &kServerRoom,
+      &kNginx,         &kHaproxy,   &kApache,      &kGunicorn,       &kUnbound,       &kKnot,
+      &kBind9,         &kPlug,      &kNftables};
   return all;
 }
 

@@ -270,6 +270,18 @@ ServerRoom::~ServerRoom() {
   waitpid(first_, nullptr, 0);
 }
 
+std::optional<std::string> ServerRoom::Missing() {
+  try {
+    const ServerRoom room;
+    const ChildrenIn there(room.first_);
+    return std::nullopt;
+  } catch (const CannotAsk& reason) {
+    // Kernels that know the namespaces in part, or this way to make and to enter them.
+    DemandRefusal(reason, {EINVAL, ENOSPC, ENOENT, ENODEV});
+    return std::string("there is no place for servers: ") + reason.what();
+  }
+}
+
 void ServerRoom::Write(const std::string& name, const std::string& text) const {
   const Descriptor file = Opened(Of(first_, "root/run/" + name), O_WRONLY | O_CREAT | O_TRUNC);
   if (write(file.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {

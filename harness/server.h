@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class ServerRoom {
   ~ServerRoom();
   ServerRoom(const ServerRoom&) = delete;
   ServerRoom& operator=(const ServerRoom&) = delete;
+
+  // Why no server could live in one here, if so.  Throws CannotAsk for a shortage.
+  static std::optional<std::string> Missing();
 
   // A file of the room: `name` becomes /run/`name`.  Throws CannotAsk.
   void Write(const std::string& name, const std::string& text) const;

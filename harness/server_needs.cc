@@ -14,6 +14,8 @@ std::optional<std::string> Finds(const std::string& program, const std::string& 
 
 }  // namespace
 
+const Need kServerRoom{"server_room", "no_server_room", "ask Linux 5.3 or newer with CONFIG_PID_NS and CONFIG_TMPFS",
+                       ServerRoom::Missing};
 const Need kNginx{"nginx", "no_nginx", kFix, [] { return Finds("nginx"); }};
 const Need kHaproxy{"haproxy", "no_haproxy", kFix, [] { return Finds("haproxy"); }};
 const Need kApache{"apache2", "no_apache2", kFix, [] { return Finds("apache2", "httpd"); }};

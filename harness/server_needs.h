@@ -4,6 +4,7 @@
 #include "harness/need.h"
 
 namespace portshare::needs {
+extern const Need kServerRoom;  // harness/server.h
 extern const Need kNginx;
 extern const Need kHaproxy;
 extern const Need kApache;
