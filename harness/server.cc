@@ -119,24 +119,42 @@ Descriptor Opened(const std::string& path, int flags) {
   _exit(0);
 }
 
-// While it lives, the children of this process are made in another PID namespace.  setns(2)
-class ChildrenIn {
- public:
-  explicit ChildrenIn(pid_t process) : own_(Opened("/proc/self/ns/pid", O_RDONLY)) {
-    if (setns(Opened(Of(process, "ns/pid"), O_RDONLY).number(), CLONE_NEWPID) != 0) {
-      throw CannotAsk("enter a PID namespace", errno);
+// A child of this process that `live` makes of itself in the PID namespace of `first`; its number here.  A helper
+// enters the namespace and makes it: where the machine's own is not this user's, nobody comes back to it.  setns(2)
+pid_t BornBeside(pid_t first, const std::function<void()>& live) {
+  Pipe born = MakePipe();
+  const pid_t helper = fork();
+  if (helper < 0) throw CannotAsk("fork", errno);
+  if (helper == 0) {
+    std::signal(SIGALRM, SIG_DFL);
+    const int report = born.write_end.number();
+    const Descriptor there(open(Of(first, "ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+    if (setns(there.number(), CLONE_NEWPID) != 0) Fail(report, "enter a PID namespace");
+    clone_args arguments{};
+    arguments.flags = CLONE_PARENT;
+    const auto child = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (child < 0) Fail(report, "clone3(CLONE_PARENT)");
+    if (child == 0) {
+      born = {};
+      live();
+      _exit(1);
     }
+    const Report found{0, child, ""};
+    _exit(write(report, &found, sizeof found) == sizeof found ? 0 : 1);
   }
-  ~ChildrenIn() {
-    // Later children of the case would end with the room.
-    if (setns(own_.number(), CLONE_NEWPID) != 0) std::terminate();
+  born.write_end.Close();
+  pid_t child = 0;
+  try {
+    child = Heard(born.read_end.number(), "a helper").number;
+  } catch (const CannotAsk&) {
+    kill(helper, SIGKILL);
+    waitpid(helper, nullptr, 0);
+    throw;
   }
-  ChildrenIn(const ChildrenIn&) = delete;
-  ChildrenIn& operator=(const ChildrenIn&) = delete;
-
- private:
-  Descriptor own_;
-};
+  waitpid(helper, nullptr, 0);
+  if (child == 0) throw CannotAsk("a helper ended");
+  return child;
+}
 
 void Become(const Owner& owner, int report) {
   if (owner == Root()) return;
@@ -273,7 +291,7 @@ ServerRoom::~ServerRoom() {
 std::optional<std::string> ServerRoom::Missing() {
   try {
     const ServerRoom room;
-    const ChildrenIn there(room.first_);
+    waitpid(BornBeside(room.first_, [] { _exit(0); }), nullptr, 0);
     return std::nullopt;
   } catch (const CannotAsk& reason) {
     // Kernels that know the namespaces in part, or this way to make and to enter them.
@@ -296,12 +314,8 @@ Server::Server(const ServerRoom& room, const Launch& launch)
   if (!printed_.open()) throw CannotAsk("memfd_create", errno);
   Pipe report = MakePipe();
   const Descriptor mounts = Opened(Of(room.first_, "ns/mnt"), O_RDONLY);
-  {
-    const ChildrenIn there(room.first_);
-    process_ = fork();
-    if (process_ < 0) throw CannotAsk("fork", errno);
-    if (process_ == 0) Start(launch, path, mounts.number(), printed_.number(), report.write_end.number());
-  }
+  process_ = BornBeside(room.first_,
+                        [&] { Start(launch, path, mounts.number(), printed_.number(), report.write_end.number()); });
   report.write_end.Close();
   try {
     number_ = Heard(report.read_end.number(), name_).number;
