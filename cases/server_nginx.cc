@@ -159,6 +159,31 @@ CASE(ServerNginx, RefusesToStartOnLinux38WithReuseport, Witnesses("server.nginx.
   EXPECT_THAT(CountTcpListeners(port()), Is("none"));
 }
 
+CLAIM({.id = "server.nginx.reload_keeps_the_listener",
+       .says = "An nginx that is reloaded keeps its listener, and its new workers answer the clients that wait there.",
+       .rows = {"EX-NGX"},
+       .sources = {Man("nginx(8)"), Man("fork(2)")},
+       .documents = {Truth("EN-18")}});
+
+CASE(ServerNginx, AnswersAllThatWaitAfterAReload, Witnesses("server.nginx.reload_keeps_the_listener"),
+     Needs(needs::kServerRoom, needs::kNginx), Labels("servers", "tcp")) {
+  constexpr int kWaiting = 50;
+  Server nginx = Start(Nginx(""));
+  EXPECT_THAT(nginx.ServesHttp(port()), Succeeds());
+  EXPECT_THAT(nginx.AwaitWorkers(kServerWorkers), Is(kServerWorkers));
+  const std::vector<pid_t> old = nginx.Workers();
+  const uint64_t listener = TcpListeners(port()).at(0).inode;
+  FreezeAll(old);
+  const std::vector<Socket> clients = AskingClients(kWaiting, port());
+  EXPECT_THAT(Counted("waiting at the listener", WaitingAtListeners(port())), Gets(kWaiting));
+
+  nginx.Signal(SIGHUP);
+
+  EXPECT_THAT(AnsweredAndLost(clients), Gets(kWaiting, 0));
+  EXPECT_EQ(TcpListeners(port()).at(0).inode, listener);
+  KillAll(old);
+}
+
 CLAIM({.id = "server.nginx.fewer_workers",
        .says = "An nginx with reuseport that is reloaded with fewer workers closes listeners, and what waits there is "
                "lost; with net.ipv4.tcp_migrate_req nothing is.",

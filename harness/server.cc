@@ -252,8 +252,9 @@ std::string FindServer(const std::string& program) {
   const char* const path = std::getenv("PATH");
   std::istringstream folders(std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/usr/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    std::string file = folder + "/" + program;
-    if (folder.starts_with('/') && access(file.c_str(), X_OK) == 0) return file;
+    const bool absolute = folder.starts_with('/');
+    folder.append("/").append(program);
+    if (absolute && access(folder.c_str(), X_OK) == 0) return folder;
   }
   return "";
 }
