@@ -22,6 +22,7 @@
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
+#include "netns/pipe.h"
 
 namespace portshare {
 namespace {
@@ -161,22 +162,19 @@ AsFileOwner::~AsFileOwner() {
 }
 
 std::vector<Outcome> InAnotherProcess(const std::string& who, const std::function<std::vector<Outcome>()>& ask) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
-  const Descriptor read_end(ends[0]);
-  Descriptor write_end(ends[1]);
+  Pipe pipe = MakePipe();
   const pid_t child = fork();
   if (child < 0) throw CannotAsk("fork", errno);
   if (child == 0) {
     LimitChild();
     const std::string said = Said(who, ask).dump(-1, ' ', false, Json::error_handler_t::replace);
-    const ssize_t written = write(write_end.number(), said.data(), said.size());
+    const ssize_t written = write(pipe.write_end.number(), said.data(), said.size());
     _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
   }
-  write_end.Close();
+  pipe.write_end.Close();
   std::string text;
   try {
-    text = ReadAll(read_end.number());
+    text = ReadAll(pipe.read_end.number());
   } catch (const CannotAsk&) {
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);

@@ -16,22 +16,12 @@
 #include "harness/deadline.h"
 #include "harness/journal.h"
 #include "netns/cannot_ask.h"
+#include "netns/pipe.h"
 
 namespace portshare {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct Pipe {
-  Descriptor read_end;
-  Descriptor write_end;
-};
-
-Pipe MakePipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
-  return {Descriptor(ends[0]), Descriptor(ends[1])};
-}
 
 pid_t Start(const std::vector<std::string>& words, int input, int output) {
   std::vector<char*> arguments;

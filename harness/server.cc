@@ -29,6 +29,7 @@
 #include "harness/emulate.h"
 #include "harness/journal.h"
 #include "netns/cannot_ask.h"
+#include "netns/pipe.h"
 
 namespace portshare {
 namespace {
@@ -52,17 +53,6 @@ bool Comes(const std::function<bool()>& met, Milliseconds limit = kLimit) {
     Pause();
   }
   return true;
-}
-
-struct Pipe {
-  Descriptor read_end;
-  Descriptor write_end;
-};
-
-Pipe MakePipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
-  return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
 // What a child says before it becomes somebody else: where it stands, or the call that failed.

@@ -18,6 +18,7 @@
 #include "netns/cannot_ask.h"
 #include "netns/errno_name.h"
 #include "netns/links.h"
+#include "netns/pipe.h"
 
 namespace portshare {
 namespace {
@@ -104,23 +105,20 @@ Privilege EnterUserNamespace() {
   const uid_t uid = getuid();
   const gid_t gid = getgid();
   const pid_t self = getpid();
-  int entered[2];
-  if (pipe2(entered, O_CLOEXEC) != 0) throw CannotAsk("pipe2", errno);
-  const Descriptor read_end(entered[0]);
-  Descriptor write_end(entered[1]);
+  Pipe entered = MakePipe();
   const pid_t mapper = fork();
   if (mapper < 0) throw CannotAsk("fork", errno);
   if (mapper == 0) {
-    write_end.Close();
+    entered.write_end.Close();
     std::signal(SIGALRM, SIG_DFL);
     char byte = 0;
-    _exit(read(read_end.number(), &byte, 1) == 1 ? MapRanges(self) : kNotMapped);
+    _exit(read(entered.read_end.number(), &byte, 1) == 1 ? MapRanges(self) : kNotMapped);
   }
   // The network comes along: setns(2) back to one that the user namespace does not own would be refused.
   const int failed = unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 ? errno : 0;
   // Unheard, the mapper meets the end of file and maps nothing.
-  const bool heard = failed == 0 && write(write_end.number(), "x", 1) == 1;
-  write_end.Close();
+  const bool heard = failed == 0 && write(entered.write_end.number(), "x", 1) == 1;
+  entered.write_end.Close();
   const int mapped = Await(mapper);
   if (failed != 0) {
     DemandRefusal(CannotAsk("unshare(CLONE_NEWUSER | CLONE_NEWNET)", failed), kNoNamespace);
