@@ -17,6 +17,8 @@ from results.run import STATUSES, CaseResult, Run
 from results.text import printable
 from results.verdict import judge
 
+_WRONG_STEPS = 20  # of a case that are kept, however few of the others are
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -159,19 +161,24 @@ class _Texts:
     def __init__(self, characters: int, most: int) -> None:
         self.details, self.steps, self.strings = Book(), Book(), Book()
         self._characters, self._most = characters, most
+        self._words: dict[str, int] = {}
 
     def told(self, steps: Sequence[Event]) -> int:
         """The number of a list of [left out, step, wanted, got, ok, step, wanted ...]; -1 for no steps."""
         shown = [step for place, step in enumerate(steps) if place < self._most or step.get("ok") is False]
-        shown = shown[:2 * self._most]
+        shown = shown[:self._most + _WRONG_STEPS]
         if not shown:
             return -1
         flat: list[int] = [len(steps) - len(shown)]
         for step in shown:
-            words = (str(step.get(key, "")) for key in ("step", "wanted", "got"))
-            flat += [*(self.strings.number(printable(word)[:self._characters]) for word in words),
-                     int(step.get("ok") is not False)]
+            words = [self._word(str(step.get(key, ""))) for key in ("step", "wanted", "got")]
+            flat += [*words, int(step.get("ok") is not False)]
         return self.steps.number(flat)
+
+    def _word(self, word: str) -> int:
+        if word not in self._words:
+            self._words[word] = self.strings.number(printable(word)[:self._characters])
+        return self._words[word]
 
     def detail(self, detail: Mapping[str, Any]) -> int:
         if not detail:

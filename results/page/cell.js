@@ -8,7 +8,7 @@ function openCell(title, run, body) {
   $("cell-title").replaceChildren(title);
   $("cell-body").replaceChildren(
     el("p", { class: "on" }, "on ", el("strong", {}, run.key), ` \u2014 ${run.release} ${run.machine}, ${run.started}`),
-    ...body.flat(2).filter(Boolean));
+    ...body.flat(Infinity).filter(Boolean));
   if (!dialog.open) dialog.showModal();
   $("cell-title").focus();
   dialog.scrollTop = 0;
@@ -61,7 +61,7 @@ function openCase(run, one) {
     el("p", {}, look(status)[2]), elsewhere(run, "case", one.id, [one.number]),
     one.claims.map((number) => [
       el("h3", {}, el("a", { href: link("claim", run.key, claims[number].id) }, claims[number].id)),
-      claimFields(claims[number])]).flat(2),
+      claimFields(claims[number])]).flat(Infinity),
     caseStory(run, one),
   ]);
 }

@@ -27,8 +27,12 @@ const OPENERS = {
 };
 
 let routed = false;
+// Where the link past the head of the page leads is no view.
+const PAST_HEAD = "view";
+
 function route() {
   const [what, ...rest] = location.hash.slice(1).split("/").map(decoded);
+  if (what === PAST_HEAD) return;
   if (what in OPENERS) {
     const [open, find, home] = OPENERS[what];
     const run = runKeyed(rest[0]);
@@ -62,7 +66,7 @@ function route() {
 
 function runsTable() {
   const head = ["target", "kernel", "answers", "exit code", "when", "asked with"];
-  $("runs").append(el("table", { class: "plain" },
+  $("table-runs").append(el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, runs.map((run) => el("tr", {}, el("th", { scope: "row" }, run.key),
       el("td", {}, `${run.release} ${run.machine}${run.emulates ? `, as if it were ${run.emulates}` : ""}`),
@@ -74,7 +78,7 @@ function runsTable() {
       run.wrong.map(([id, why, fix]) => el("li", {}, `${run.key}: `, el("code", {}, id), ` ${why} (${fix})`)))));
   }
   const value = (run, name) => ({ true: ["\u2713", "yes"], false: ["\u2013", "no"] }[run.epochs[name]] || ["?", "not probed"]);
-  $("epochs").append(el("table", { class: "plain" },
+  $("table-epochs").append(el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "first" }, "a kernel of which it is true"),
       runs.map((run) => el("th", { scope: "col", class: "target" }, el("span", {}, run.key))))),
     el("tbody", {}, data.epochs.map(([name, says, source]) => el("tr", {},

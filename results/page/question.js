@@ -114,7 +114,7 @@ function answerQuestion() {
     model ? verdict("The model", told(model.yes), model.yes, `Because ${model.says}.`,
       model.rule ? el("p", { class: "note" }, el("code", {}, model.rule), ` \u2014 ${model.source}`) : "", model.note)
       : verdict("The model", "not at hand", null, "This page was made without docs/rules.md."),
-    verdict(`The kernel of ${run.key}`, kernel.text, kernel.yes, kernel.why,
+    verdict(`The kernel: ${run.key}`, kernel.text, kernel.yes, kernel.why,
       kernel.one ? el("p", { class: "note" }, el("a", { href: link("case", run.key, kernel.one.id) }, kernel.one.id)) : ""))];
   if (model && model.yes !== null && kernel.yes !== null) {
     parts.push(el("p", { class: model.yes === kernel.yes ? "note" : "note fail-text" },

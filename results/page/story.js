@@ -28,7 +28,7 @@ function stepsTable(told) {
   const rows = told.steps.map((one) => el("tr", { class: one.ok ? "" : "wrong" },
     el("td", {}, el("code", {}, one.step)), el("td", {}, one.wanted),
     el("td", {}, one.got, one.ok ? "" : el("strong", {}, " \u2717 not as expected"))));
-  const more = told.left ? el("p", { class: "note" }, `${plural(told.left, "step")} more, all as expected or alike.`) : null;
+  const more = told.left ? el("p", { class: "note" }, `${plural(told.left, "step")} more: the run has them.`) : null;
   return [el("h4", {}, "Steps"), el("div", { class: "scroll" }, el("table", { class: "steps" },
     el("thead", {}, el("tr", {}, ["step", "expected", "answer"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, rows))), more];
@@ -69,7 +69,7 @@ function caseStory(run, one) {
     reasons(run, one, told),
     el("h4", {}, "Ask again"), command(detail.again || `${run.again} ${one.id}`),
     fields(["At", one.place], ["Link", el("a", { href: link("case", run.key, one.id) }, one.id)]),
-  ].flat(2).filter(Boolean);
+  ].flat(Infinity).filter(Boolean);
 }
 
 function caseDetails(run, one, open) {

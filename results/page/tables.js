@@ -12,11 +12,14 @@ function cellButton(run, numbers, target, name, counted) {
     .reduce((sum, [, count]) => sum + count, 0);
   const changed = numbers.some((number) => run.changed.has(number));
   const number = counted && odd ? el("span", { class: "count" }, String(odd)) : "";
+  // What could not be asked is never folded into what passed.
+  const skipped = worst === SKIP ? 0 : counts.get(SKIP) || 0;
+  const part = skipped ? el("span", { class: "part" }, `${look(SKIP)[0]}${counted ? skipped : ""}`) : "";
   const label = `${name} on ${run.key}: ${words(counts)}${changed ? "; changed since the baseline" : ""}`;
   return el("button", {
     type: "button", class: `cell ${kind}${changed ? " changed" : ""}`, "aria-label": label, title: label,
     tabindex: "-1", "data-href": target, onclick: () => { location.hash = target; },
-  }, glyph(worst), number);
+  }, glyph(worst), number, part);
 }
 
 // The arrow keys move between the cells of a table, which is one stop of the tab key.
@@ -64,7 +67,7 @@ function topicsTable() {
       return el("td", {}, el("span", { class: `sum ${look(worst)[1]}`, title: words(counts) },
         String(counts.get(PASS) || 0), el("span", { class: "hidden" }, ` passed on ${run.key}: ${words(counts)}`)));
     })));
-  $("topics").append(withArrows(el("table", { role: "grid", "aria-labelledby": "title-glance" },
+  $("table-topics").append(withArrows(el("table", { role: "grid", "aria-labelledby": "title-glance" },
     headRow("topic"), body, foot)));
 }
 
@@ -78,7 +81,7 @@ function legend() {
 
 // The claims that a filter keeps; a claim has to pass one of those that are pressed.
 const FILTERS = [
-  ["failing", "fail", (claim) => claim.cases.some((one) => runs.some((run) => failed(statusOf(run.number, one))))],
+  ["failing", "failing", (claim) => claim.cases.some((one) => runs.some((run) => failed(statusOf(run.number, one))))],
   ["disagree", "targets disagree", (claim) => claim.cases.some((one) => disagree[one])],
   ["changed", "changed since the baseline", (claim) =>
     claim.cases.some((one) => runs.some((run) => run.changed.has(one)))],
@@ -113,7 +116,7 @@ function claimsTable() {
       ...claim.cases.map((one) => cases[one].id)].join("\n").toLowerCase();
     return row;
   }));
-  $("claims").append(withArrows(el("table", { role: "grid", "aria-labelledby": "title-claims" }, headRow("claim"), body)));
+  $("table-claims").append(withArrows(el("table", { role: "grid", "aria-labelledby": "title-claims" }, headRow("claim"), body)));
   $("search").addEventListener("input", filter);
   $("topic").addEventListener("change", filter);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -133,5 +136,5 @@ function filter() {
     shown += kept ? 1 : 0;
   }
   $("shown").textContent = `${shown} of ${plural(claims.length, "claim")}`;
-  document.querySelector("#claims table").enter();
+  document.querySelector("#table-claims table").enter();
 }
