@@ -8,6 +8,8 @@ const [executablePath, page, facts] = [process.argv[2], `file://${process.argv[3
 const VIEWS = ["glance", "claims", "compare", "question", "runs"];
 const OPEN = (kind, target, id) => `#${kind}/${encodeURIComponent(target)}/${encodeURIComponent(id)}`;
 const checks = {};
+// The fragment changes first and the page then.
+const opened = (tab) => tab.waitForFunction(() => document.getElementById("cell").open);
 
 checks.topics_by_targets = async ({ at }) => {
   const tab = await at("");
@@ -17,12 +19,14 @@ checks.topics_by_targets = async ({ at }) => {
   const label = await tab.locator(`[data-href="${OPEN("topic", "other", "tcp_reuseaddr")}"]`).getAttribute("aria-label");
   assert.equal(label, "tcp_reuseaddr on other: 1 failed");
   await tab.locator(`[data-href="${OPEN("topic", "other", "flag_mix")}"]`).click();
+  await opened(tab);
   assert.match(await tab.locator("#cell").innerText(), /flag_mix[^]*1 failed, 575 passed/);
 };
 
 checks.a_topic_leads_to_its_claims = async ({ at, shown }) => {
   const tab = await at("");
   await tab.locator("#table-topics tbody a", { hasText: "flag_mix" }).click();
+  await tab.waitForFunction(() => document.getElementById("topic").value === "flag_mix");
   assert.equal((await shown(tab)).length, 6);
 };
 
@@ -59,6 +63,7 @@ checks.a_cell_tells_everything = async ({ at }) => {
   const tab = await at("#claims");
   const target = OPEN("claim", "other", facts.failing.claim);
   await tab.locator(`#table-claims [data-href="${target}"]`).click();
+  await opened(tab);
   assert.ok(tab.url().endsWith(target), tab.url());
   const text = await tab.locator("#cell").innerText();
   for (const part of [facts.failing.says, "man: socket(7)", "TCP-RA-001", facts.failing.case, "EADDRINUSE", "not as expected",
@@ -81,7 +86,7 @@ checks.a_cell_tells_everything = async ({ at }) => {
 
 checks.a_link_to_a_cell = async ({ at }) => {
   const tab = await at(OPEN("case", "here", facts.following));
-  assert.equal(await tab.locator("#cell").evaluate((dialog) => dialog.open), true);
+  await opened(tab);
   assert.match(await tab.locator("#cell-body").innerText(), /reuseport: a kernel that knows SO_REUSEPORT \(true here\)/);
   await tab.locator(".elsewhere a", { hasText: "old-3.8" }).click();
   await tab.waitForFunction(() => document.querySelector("#cell-body").innerText.includes("(not true here)"));
@@ -117,7 +122,7 @@ checks.comparison = async ({ at }) => {
   assert.match(await tab.locator("#differences").innerText(), /Choose two runs/);
   await tab.locator("#after").selectOption({ label: "old-3.8" });
   await tab.locator("#differences a", { hasText: facts.failing.case }).first().click();
-  assert.equal(await tab.locator("#cell").evaluate((dialog) => dialog.open), true);
+  await opened(tab);
 };
 
 checks.the_question = async ({ at }) => {
@@ -170,7 +175,7 @@ checks.keyboard = async ({ at }) => {
   const [last] = facts.targets.slice(-1);
   assert.equal(await focused(), OPEN("topic", last, facts.topics[1]));
   await tab.keyboard.press("Enter");
-  assert.equal(await tab.locator("#cell").evaluate((dialog) => dialog.open), true);
+  await opened(tab);
   assert.equal(await tab.evaluate(() => document.activeElement.id), "cell-title");
   for (let presses = 0; presses < 30; presses += 1) {
     await tab.keyboard.press("Tab");
@@ -231,9 +236,9 @@ checks.light_and_dark = async ({ at }) => {
 };
 
 checks.a_phone = async ({ at }) => {
-  const opened = [OPEN("claim", "other", facts.failing.claim), OPEN("case", "other", facts.crashing), OPEN("case", "here", facts.hostile),
+  const cells = [OPEN("claim", "other", facts.failing.claim), OPEN("case", "other", facts.crashing), OPEN("case", "here", facts.hostile),
     OPEN("topic", "other", "flag_mix")];
-  for (const hash of [...VIEWS.map((view) => `#${view}`), ...facts.pairs.map(([before, after]) => `#compare/${before}/${after}`), ...opened]) {
+  for (const hash of [...VIEWS.map((view) => `#${view}`), ...facts.pairs.map(([before, after]) => `#compare/${before}/${after}`), ...cells]) {
     const tab = await at(hash, { viewport: { width: 375, height: 700 } });
     const [width, dialog] = await tab.evaluate(() => [document.documentElement.scrollWidth, document.getElementById("cell").scrollWidth]);
     assert.ok(width <= 375 && dialog <= 375, `${hash} is ${Math.max(width, dialog)} wide`);
