@@ -30,8 +30,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN ...], compare A B, bless [RUN], bisect, reproduce, sweep, rules,
-                bench, kernels; each has --help.
+other commands: claims [--json], explain ID, report [RUN ...], compare A B, bless [RUN], bisect, reproduce, sweep,
+                rules, bench, kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 

@@ -17,6 +17,7 @@ __all__ = ["Kept", "LIMIT", "Page", "page"]
 FOLDER = Path(__file__).parent / "page"
 LIMIT = 2_000_000  # bytes
 # In the order in which they are joined: one script, whose parts see each other.
+_STYLES = ("theme.css", "page.css")
 _SCRIPTS = ("data.js", "tables.js", "story.js", "cell.js", "compare.js", "question.js", "page.js")
 _MARK = re.compile(r"@@(\w+)@@")
 
@@ -60,7 +61,7 @@ def page(kept: Sequence[Kept], rules: str = "") -> Page:
 
 
 def _joined(kept: Sequence[Kept], data: Mapping[str, object]) -> str:
-    style = _template("page.css")
+    style = "\n".join(map(_template, _STYLES))
     script = "\n".join(['"use strict";', "(() => {", *map(_template, _SCRIPTS), "})();"])
     names = [each.run.target.name for each in kept]
     title = f"portshare: {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}"

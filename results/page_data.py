@@ -136,8 +136,9 @@ class PageData:
         The cases that differ by kind and explanation, in numbers each counted from the one before it.
         """
         sides = [answers.of_run(each.run) for each in self._kept]
-        return [self._pair(compare(sides[before], sides[after], [self._kept[after].listing, self._kept[before].listing]))
-                for before, after in itertools.combinations(range(len(sides)), 2)]
+        pairs = itertools.combinations(zip(sides, (each.listing for each in self._kept)), 2)
+        return [self._pair(compare(before, after, [claims_after, claims]))
+                for (before, claims), (after, claims_after) in pairs]
 
     def _pair(self, found: Comparison) -> dict[str, Any]:
         groups: dict[tuple[str, str], list[int]] = {}

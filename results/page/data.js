@@ -18,22 +18,35 @@ const LOOKS = {
 const NONE = ["\u00b7", "none", "not in this run"];
 
 const runs = data.runs;
-const claims = data.claims.map(([id, says, kernels, rows, sources, documents], number) =>
-  ({ number, id, says, kernels, rows, sources, documents, cases: [] }));
+const claims = data.claims.map(([id, says, kernels, rows, sources, documents], number) => ({
+  number,
+  id,
+  says,
+  kernels,
+  rows,
+  sources,
+  documents,
+  cases: [],
+}));
 const cases = data.cases.map(([id, topic, ofClaims, place, needs, epochs], number) => {
   ofClaims.forEach((claim) => claims[claim].cases.push(number));
   return { number, id, topic: data.topics[topic], claims: ofClaims, place, needs, epochs };
 });
 const caseNamed = new Map(cases.map((one) => [one.id, one]));
 const claimNamed = new Map(claims.map((one) => [one.id, one]));
-claims.forEach((claim) => { claim.topics = new Set(claim.cases.map((one) => cases[one].topic)); });
+claims.forEach((claim) => {
+  claim.topics = new Set(claim.cases.map((one) => cases[one].topic));
+});
 
 // What a run is called in a link: its target, or its id where two runs are of one target.
 runs.forEach((run, number) => {
   const alone = runs.filter((other) => other.target === run.target).length === 1;
   Object.assign(run, { number, key: alone ? run.target : run.id });
-  run.changed = new Map((run.since ? run.since.changes : [])
-    .filter(([, one]) => typeof one === "number").map((change) => [change[1], change]));
+  run.changed = new Map(
+    (run.since ? run.since.changes : [])
+      .filter(([, one]) => typeof one === "number")
+      .map((change) => [change[1], change]),
+  );
 });
 
 // The answer of a run to a case: {status, steps, detail}, or null where the run does not have the case.
@@ -78,8 +91,12 @@ function look(status) {
 }
 
 function words(counts) {
-  return [...counts].sort((one, other) => other[0] - one[0])
-    .map(([status, count]) => `${count} ${look(status)[2].split(":")[0]}`).join(", ") || NONE[2];
+  return (
+    [...counts]
+      .sort((one, other) => other[0] - one[0])
+      .map(([status, count]) => `${count} ${look(status)[2].split(":")[0]}`)
+      .join(", ") || NONE[2]
+  );
 }
 
 // What a case answered, as results/answers.py says it: two targets can be compared by it.

@@ -40,7 +40,10 @@ function route() {
     if (!routed) show(home);
     routed = true;
     if (run && found) open(run, found);
-    else openCell("Not on this page", run || runs[0], [el("p", {}, `There is no ${what} ${rest.slice(1).join("/")} on ${rest[0]}.`)]);
+    else
+      openCell("Not on this page", run || runs[0], [
+        el("p", {}, `There is no ${what} ${rest.slice(1).join("/")} on ${rest[0]}.`),
+      ]);
     return;
   }
   routed = true;
@@ -66,44 +69,121 @@ function route() {
 
 function runsTable() {
   const head = ["target", "kernel", "answers", "exit code", "when", "asked with"];
-  $("table-runs").append(el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, runs.map((run) => el("tr", {}, el("th", { scope: "row" }, run.key),
-      el("td", {}, `${run.release} ${run.machine}${run.emulates ? `, as if it were ${run.emulates}` : ""}`),
-      el("td", {}, run.closing, run.whole ? "" : el("em", {}, " (not all cases)")), el("td", {}, String(run.exit)),
-      el("td", {}, `${run.started}, ${run.seconds} s, as ${run.privilege}`), el("td", {}, el("code", {}, run.command)))))));
+  $("table-runs").append(
+    el(
+      "table",
+      { class: "plain" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          head.map((name) => el("th", { scope: "col" }, name)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        runs.map((run) =>
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row" }, run.key),
+            el("td", {}, `${run.release} ${run.machine}${run.emulates ? `, as if it were ${run.emulates}` : ""}`),
+            el("td", {}, run.closing, run.whole ? "" : el("em", {}, " (not all cases)")),
+            el("td", {}, String(run.exit)),
+            el("td", {}, `${run.started}, ${run.seconds} s, as ${run.privilege}`),
+            el("td", {}, el("code", {}, run.command)),
+          ),
+        ),
+      ),
+    ),
+  );
   const wrong = runs.filter((run) => run.wrong.length);
   if (wrong.length) {
-    $("wrong").append(el("h3", {}, "Not as listed, and what the kernels complained of"), el("ul", {}, wrong.flatMap((run) =>
-      run.wrong.map(([id, why, fix]) => el("li", {}, `${run.key}: `, el("code", {}, id), ` ${why} (${fix})`)))));
+    $("wrong").append(
+      el("h3", {}, "Not as listed, and what the kernels complained of"),
+      el(
+        "ul",
+        {},
+        wrong.flatMap((run) =>
+          run.wrong.map(([id, why, fix]) => el("li", {}, `${run.key}: `, el("code", {}, id), ` ${why} (${fix})`)),
+        ),
+      ),
+    );
   }
-  const value = (run, name) => ({ true: ["\u2713", "yes"], false: ["\u2013", "no"] }[run.epochs[name]] || ["?", "not probed"]);
-  $("table-epochs").append(el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "first" }, "a kernel of which it is true"),
-      runs.map((run) => el("th", { scope: "col", class: "target" }, el("span", {}, run.key))))),
-    el("tbody", {}, data.epochs.map(([name, says, source]) => el("tr", {},
-      el("th", { scope: "row", class: "first" }, el("span", { class: "id" }, name), el("span", { class: "says" }, `${says} (${source})`)),
-      runs.map((run) => {
-        const [sign, text] = value(run, name);
-        return el("td", { class: "center" }, el("span", { "aria-hidden": "true" }, sign), el("span", { class: "hidden" }, text));
-      }))))));
+  const value = (run, name) =>
+    ({ true: ["\u2713", "yes"], false: ["\u2013", "no"] })[run.epochs[name]] || ["?", "not probed"];
+  $("table-epochs").append(
+    el(
+      "table",
+      { class: "plain" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col", class: "first" }, "a kernel of which it is true"),
+          runs.map((run) => el("th", { scope: "col", class: "target" }, el("span", {}, run.key))),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        data.epochs.map(([name, says, source]) =>
+          el(
+            "tr",
+            {},
+            el(
+              "th",
+              { scope: "row", class: "first" },
+              el("span", { class: "id" }, name),
+              el("span", { class: "says" }, `${says} (${source})`),
+            ),
+            runs.map((run) => {
+              const [sign, text] = value(run, name);
+              return el(
+                "td",
+                { class: "center" },
+                el("span", { "aria-hidden": "true" }, sign),
+                el("span", { class: "hidden" }, text),
+              );
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function start() {
   const exits = runs.filter((run) => run.exit !== 0).map((run) => run.key);
-  $("about").append(`${plural(cases.length, "case")} of ${plural(claims.length, "claim")} on ${plural(runs.length, "target")}. `,
-    exits.length ? el("span", { class: "fail-text" }, `Not as expected on ${exits.join(", ")}.`) : "Every answer is as expected.",
-    data.cut ? el("small", {}, ` ${data.cut}`) : "");
+  $("about").append(
+    `${plural(cases.length, "case")} of ${plural(claims.length, "claim")} on ${plural(runs.length, "target")}. `,
+    exits.length
+      ? el("span", { class: "fail-text" }, `Not as expected on ${exits.join(", ")}.`)
+      : "Every answer is as expected.",
+    data.cut ? el("small", {}, ` ${data.cut}`) : "",
+  );
   legend();
   topicsTable();
   claimsTable();
   comparison();
   questionForm();
   runsTable();
-  $("close").addEventListener("click", () => { location.hash = link(shownView()); });
+  $("close").addEventListener("click", () => {
+    location.hash = link(shownView());
+  });
   // The escape key, and a click beside the dialog.
-  $("cell").addEventListener("cancel", (event) => { event.preventDefault(); location.hash = link(shownView()); });
-  $("cell").addEventListener("click", (event) => { if (event.target === $("cell")) location.hash = link(shownView()); });
+  $("cell").addEventListener("cancel", (event) => {
+    event.preventDefault();
+    location.hash = link(shownView());
+  });
+  $("cell").addEventListener("click", (event) => {
+    if (event.target === $("cell")) location.hash = link(shownView());
+  });
   window.addEventListener("hashchange", route);
   route();
 }

@@ -1,6 +1,7 @@
 """The page of runs in headless Chromium (selftest/browser/page.js), where there is one.
 
-NODE_PATH names the folder of npm's playwright-core: npm install --prefix DIR playwright-core, then NODE_PATH=DIR/node_modules.
+NODE_PATH names the folder of npm's playwright-core: npm install --prefix DIR playwright-core, then
+NODE_PATH=DIR/node_modules.
 """
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def pairs(kept: Sequence[Kept]) -> list[list[Any]]:
 def facts(kept: Sequence[Kept]) -> dict[str, Any]:
     run = kept[0].run
     return {
-        "targets": [each.run.target.name for each in kept], "topics": list(dict.fromkeys(case.topic for case in run.cases)),
+        "targets": [each.run.target.name for each in kept],
+        "topics": list(dict.fromkeys(case.topic for case in run.cases)),
         "claims": len(kept[0].listing.claims),
         "filters": {
             "failing": ["flags.mix.tcp_listening_holder", results_sample.LISTENING, results_sample.FATE],

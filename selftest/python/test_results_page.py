@@ -51,8 +51,8 @@ class Page(unittest.TestCase):
         status, steps, detail = found if isinstance(found, list) else (found, -1, -1)
         _, *flat = self.data["steps"][steps] if steps >= 0 else [0]
         strings = self.data["strings"]
-        return (STATUSES[status], [[*(strings[word] for word in flat[at:at + 3]), flat[at + 3]]
-                                   for at in range(0, len(flat), 4)], self.data["details"][detail] if detail >= 0 else {})
+        told = [[*(strings[word] for word in flat[at:at + 3]), flat[at + 3]] for at in range(0, len(flat), 4)]
+        return STATUSES[status], told, self.data["details"][detail] if detail >= 0 else {}
 
 
 class Markup(Page):
@@ -82,7 +82,8 @@ class Markup(Page):
         self.assertIn("default-src 'none'", policy or "")
         self.assertNotIn("unsafe", policy or "")
         self.assertEqual([pair for pair in found.attributes if pair[0] == "src"], [])
-        self.assertEqual([value for name, value in found.attributes if name == "href" and not (value or "").startswith("#")], [])
+        links = [value or "" for name, value in found.attributes if name == "href"]
+        self.assertEqual([link for link in links if not link.startswith("#")], [])
 
     def test_no_template_is_left_open(self) -> None:
         self.assertNotRegex(re.sub(r"@@data@@", "", self.text), r"@@\w+@@")
@@ -96,7 +97,8 @@ class Data(Page):
             self.assertEqual(sum(told is not None for told in self.data["answers"][number]), len(kept.run.cases))
 
     def test_a_case_that_a_run_does_not_have_is_no_answer(self) -> None:
-        fewer = dataclasses.replace(self.kept[0], run=dataclasses.replace(self.kept[0].run, cases=self.kept[0].run.cases[:5]))
+        run = self.kept[0].run
+        fewer = dataclasses.replace(self.kept[0], run=dataclasses.replace(run, cases=run.cases[:5]))
         data: dict[str, Any] = sample.data_of(page.page([fewer, self.kept[1]], sample.RULES).text)
         self.assertEqual(sum(told is None for told in data["answers"][0]), len(self.kept[1].run.cases) - 5)
 
@@ -105,7 +107,8 @@ class Data(Page):
         self.assertEqual((status, steps), ("fail", [["bind b", "EADDRINUSE", "ok", 0]]))
         self.assertEqual(detail["failures"][0][0], "cases/made_up.cc:17")
         self.assertIn("the last words", self.told(2, sample.CRASHING)[2]["output"])
-        self.assertEqual(self.told(0, sample.NOWHERE)[2]["skip"], ["no_vrf", "This kernel has no vrf devices.", "Ask another."])
+        self.assertEqual(self.told(0, sample.NOWHERE)[2]["skip"],
+                         ["no_vrf", "This kernel has no vrf devices.", "Ask another."])
         self.assertEqual(self.told(0, sample.KNOWN)[2]["known"][0], "udp_first_match")
         self.assertEqual([run["again"] for run in self.data["runs"]],
                          ["./run_all.sh", "./run_all.sh --kernel old-3.8", "./run_all.sh --kernel other"])
@@ -122,12 +125,13 @@ class Data(Page):
                 for step in steps:
                     number += step
                     told.add((kind, why, self.data["cases"][number][0]))
-            self.assertEqual(told, {(one.kind, one.why, one.id) for one in found.differences if one.id in sides[low].cases})
+            wanted = {(one.kind, one.why, one.id) for one in found.differences if one.id in sides[low].cases}
+            self.assertEqual(told, wanted)
 
     def test_what_changed_since_the_baseline(self) -> None:
         changes = self.data["runs"][0]["since"]["changes"]
-        self.assertEqual([(kind, self.data["cases"][number][0], before, after) for kind, number, before, after, _ in changes],
-                         [("fixed", sample.CHANGED, "ok", "PASS")])
+        told = [(kind, self.data["cases"][number][0], before, after) for kind, number, before, after, _ in changes]
+        self.assertEqual(told, [("fixed", sample.CHANGED, "ok", "PASS")])
         self.assertIsNone(self.data["runs"][1]["since"])
 
 
@@ -168,9 +172,11 @@ class Question(unittest.TestCase):
 
     def test_places_are_those_of_the_cases(self) -> None:
         text = (ROOT / "cases/flag_mix.cc").read_text(encoding="utf-8")
-        spelt = {"Loopback4()": "127.0.0.1", "Loopback6()": "[::1]", "Any6()": "[::]", "MappedLoopback()": "::ffff:127.0.0.1"}
+        spelt = {"Loopback4()": "127.0.0.1", "Loopback6()": "[::1]", "Any6()": "[::]",
+                 "MappedLoopback()": "::ffff:127.0.0.1"}
         places = re.findall(r'\{"(\w+)", (\w+\(\)), (\w+\(\))\}', text)
-        self.assertEqual({name: (spelt[holder], spelt[newcomer]) for name, holder, newcomer in places}, bind_question.PLACES)
+        self.assertEqual({name: (spelt[holder], spelt[newcomer]) for name, holder, newcomer in places},
+                         bind_question.PLACES)
 
     def test_without_the_model_the_page_is_made_all_the_same(self) -> None:
         self.assertEqual(bind_question.question("")["answers"], {})
@@ -187,7 +193,8 @@ class Command(unittest.TestCase):
     def write(self, *words: str) -> tuple[str, dict[str, Any]]:
         file = self.folder / "page.html"
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            lookup.report(parse(["report", "--html", str(file), *words, "--results", str(self.folder)]), Console("never"))
+            options = parse(["report", "--html", str(file), *words, "--results", str(self.folder)])
+            lookup.report(options, Console("never"))
         return out.getvalue(), sample.data_of(file.read_text(encoding="ascii"))
 
     def names(self, *words: str) -> list[str]:
