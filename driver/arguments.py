@@ -32,8 +32,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN], compare A B, bless [RUN], bisect, reproduce, sweep, rules,
-                bench, kernels; each has --help.
+other commands: claims [--json], explain ID, report [RUN ...], compare A B, bless [RUN], bisect, reproduce, sweep,
+                rules, bench, kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -64,6 +64,7 @@ class Options:
     self_test: bool = False
     json: bool = False
     format: str = "text"
+    html: Path | None = None
     deep: bool = False
     output: Path | None = None
     check: bool = False
@@ -118,7 +119,7 @@ def _parser(command: str) -> _Parser:
         "run": (_run, " [GLOB ...]"),
         "claims": (_claims, ""),
         "explain": (_explain, " ID"),
-        "report": (_report, " [RUN]"),
+        "report": (_report, " [RUN ...]"),
         "ask": (_ask, " SCENARIO"),
         "reproduce": (_reproduce, " SCENARIO"),
         "sweep": (_sweep, ""),
@@ -189,12 +190,27 @@ def _explain(parser: _Parser) -> None:
                         help="a claim, a document's claim, a row of the catalogue, or a case")
 
 
+REPORT = """\
+examples:
+  ./run_all.sh report                               the last run again
+  ./run_all.sh report --html page.html              one page: the last whole run on every target
+  ./run_all.sh report --html page.html here 'deb-6.1*' 20261122T141500Z-1234-here
+                                                    these runs: of targets, of a pattern, by their ids
+
+exit codes: those of the run; of --html 0 where the page was written, 2 where it could not be"""
+
+
 def _report(parser: _Parser) -> None:
-    parser.description = "Prints a stored run again."
-    parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
-                        help="its id, its folder or its run.json (the latest)")
+    parser.description = "Prints a stored run again, or makes one HTML page of many."
+    parser.epilog = REPORT
+    parser.add_argument("words", nargs="*", metavar="RUN",
+                        help="its id, its folder or its run.json (the latest); with --html as many as you like, also "
+                             "the names of targets, or a pattern of ids or of targets")
     parser.add_argument("--format", choices=("text", "markdown", "annotations"),
                         help="text; for CI: a summary with what changed since the baseline, or GitHub's ::error lines")
+    parser.add_argument("--html", type=Path, metavar="FILE",
+                        help="a page for a browser that needs nothing beside it: topics, claims and cases by targets, "
+                             "two runs compared, and who may bind beside whom")
 
 
 _RUN = "the id of a run, its folder, its run.json, or a target's name for the last whole run on it"
@@ -312,6 +328,11 @@ def _whole(lowest: int) -> Callable[[str], int]:
 
 
 def _check(options: Options) -> None:
+    if options.command == "report" and options.html and options.format != "text":
+        raise Stop("--html is a format of its own: leave --format out; see ./run_all.sh report --help")
+    if options.command == "report" and not options.html and len(options.words) > 1:
+        raise Stop(f"one word too many: {options.words[1]!r}: several runs make one page with --html FILE; "
+                   "see ./run_all.sh report --help")
     if options.wanted and (options.between or (options.wanted in ("pass", "fail")) is not bool(options.case)):
         raise Stop("--wanted goes with --kernel: pass or fail of a case, true or false of an epoch; "
                    "see ./run_all.sh bisect --help")

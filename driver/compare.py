@@ -81,10 +81,23 @@ def _code(found: Comparison) -> Exit:
 
 def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
     """The run of this id, folder or run.json, or the one that the name of a target means; without a word the last."""
+    return read(find(word, results))
+
+
+def find(word: str | None, results: Path) -> Path:
+    """Where that run is kept.  Stop (2) where there is none."""
     try:
         path = run_folder.find(results, word)
         if word and not (path.is_file() or (path / store.NAME).exists()):
             path = _last_on(word, results)
+    except store.UnreadableRun as error:
+        raise Stop(str(error)) from None
+    return path
+
+
+def read(path: Path) -> tuple[Run, Listing]:
+    """The run in this folder or run.json, and the claims beside it.  Stop (2) where it cannot be read."""
+    try:
         run = store.load(path)
     except store.UnreadableRun as error:
         raise Stop(str(error)) from None

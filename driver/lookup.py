@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from driver import build, compare, program, run_folder
+from driver import build, compare, page, program, run_folder
 from driver.arguments import ROOT, Options
 from driver.console import Console
 from driver.show import show, style
@@ -41,6 +41,8 @@ def explain(options: Options, console: Console) -> int:
 
 def report(options: Options, console: Console) -> int:
     """The exit code that the run itself had, but for one that could not go on; its baseline is the one of today."""
+    if options.html:
+        return page.write(options, console)
     try:
         path = run_folder.find(options.results_dir, options.words[0] if options.words else None)
         run = store.load(path)

@@ -14,6 +14,7 @@ from results.claims import Listing
 from results.run import Run
 
 CLAIMS = "claims.json"
+EVENTS = "events.jsonl"
 
 
 class RunFolder:
@@ -25,7 +26,7 @@ class RunFolder:
         self.started = time.gmtime()
         self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', self.started)}-{os.getpid()}-{target}"
         self.path = self.results / self.id
-        self.events = self.path / "events.jsonl"
+        self.events = self.path / EVENTS
         self.log = self.path / "ctest.log"
         self.sweep = self.path / "sweep.txt"
 

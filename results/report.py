@@ -81,16 +81,16 @@ def discrepant(run: Run, style: Style) -> str:
     return "\n".join(blocks)
 
 
-def _again(case: CaseResult, run: Run) -> list[str]:
+def again(case: CaseResult, run: Run) -> list[str]:
     """The words that ask this case again."""
     if run.command[:1] == ("sweep",):  # the deep cases are in no other command
         return list(run.command)
     repeat = ["--repeat", str(len(case.attempts))] if case.status == "flaky" else []
     walks = [f"--shuffle={run.seed}"] if case.topic == SWEEP and run.seed is not None else []
-    return [*_how(run), *repeat, *walks, case.id]
+    return [*how_asked(run), *repeat, *walks, case.id]
 
 
-def _how(run: Run) -> Iterator[str]:
+def how_asked(run: Run) -> Iterator[str]:
     """The words of its command that say how and whom it asked, not what."""
     if run.target.name != "here":
         yield from ("--kernel", run.target.name)
@@ -118,7 +118,7 @@ def _failure(case: CaseResult, run: Run, listing: Listing, style: Style) -> str:
         lines += indented(failure.message, 4)
     if case.output:
         lines += ["  the end of its output"] + [f"    | {line}".rstrip() for line in printable(case.output).split("\n")]
-    lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *_again(case, run)]))}")
+    lines.append(f"  again   {printable(shlex.join(['./run_all.sh', *again(case, run)]))}")
     return "\n".join(lines) + "\n"
 
 
