@@ -12,7 +12,7 @@ find_python() {
 
 wants_install() {
   for argument in "$@"; do
-    [ "$argument" = --install-deps ] && return
+    case $argument in --install-deps | --install-deps=*) return ;; esac
   done
   return 1
 }

@@ -26,6 +26,8 @@ examples:
                                           again and again, in new orders
   ./run_all.sh explain ES-10              one claim: sources, cases, last answers
   sudo ./run_all.sh --install-deps        install what is missing, build and run
+  sudo ./run_all.sh --install-deps=servers --label servers
+                                          the same with nginx, HAProxy and others; none of them is left running
   ./run_all.sh --self-test                the project's own tests
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
@@ -46,7 +48,7 @@ class Options:
     build_dir: Path = ROOT / "build"
     program: Path | None = None
     color: str = "auto"
-    install_deps: bool = False
+    install: str = ""  # what is installed first: "needed", "servers" (they and what is needed) or nothing
     results: Path | None = None
     label: list[str] = field(default_factory=list)
     list_only: bool = False
@@ -72,6 +74,10 @@ class Options:
     argv: list[str] = field(default_factory=list)
 
     @property
+    def install_deps(self) -> bool:
+        return bool(self.install)
+
+    @property
     def results_dir(self) -> Path:
         return self.results or self.build_dir / "results"
 
@@ -82,8 +88,9 @@ def parse(argv: list[str]) -> Options:
     parser = _parser(command)
     if {"-h", "--help"} & set(rest):
         return Options(command, help=parser.format_help())
-    # argparse would take the word after a bare --shuffle for its seed.
-    rest = [f"--shuffle={random.randrange(1_000_000)}" if word == "--shuffle" else word for word in rest]
+    # argparse would take the word after a bare --shuffle for its seed, and so on.
+    bare = {"--shuffle": f"--shuffle={random.randrange(1_000_000)}", "--install-deps": "--install-deps=needed"}
+    rest = [bare.get(word, word) for word in rest]
     given, unknown = parser.parse_known_args(rest)
     for word in unknown:
         option = word.partition("=")[0]
@@ -139,7 +146,8 @@ def _parser(command: str) -> _Parser:
         what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
-    add("--install-deps", action="store_true", help="install missing packages first (as root)")
+    add("--install-deps", dest="install", choices=("needed", "servers"), metavar="[=servers]",
+        help="install missing packages first (as root); with =servers those of the servers, too, that cases start")
     add("-h", "--help", action="store_true", help="this text")
     return parser
 

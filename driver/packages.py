@@ -1,11 +1,12 @@
 """What the distribution must provide (packages.toml): found, named, and installed when asked for."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import threading
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from driver.console import Console
 from driver.stop import Stop
 
 LIST = Path(__file__).with_name("packages.toml")
+POLICY = Path("/usr/sbin/policy-rc.d")  # what Debian's packages ask before they start a service
+FORBIDS = "#!/bin/sh\n# Made by portshare while it installs servers: none of them is to start.\nexit 101\n"
 _ONE_AT_A_TIME = threading.Lock()  # the package manager
 INSTALL = {
     "apt": ("apt-get", "install", "-y", "--no-install-recommends"),
@@ -31,6 +34,7 @@ class Package:
     command: tuple[str, ...] = ()
     header: str = ""
     module: str = ""
+    service: str = ""
 
     @property
     def thing(self) -> str:
@@ -82,6 +86,9 @@ def advice(packages: Sequence[Package], of: str | None) -> str:
     # A fresh machine has no index of packages yet.
     update = "sudo apt-get update && " if of == "apt" else ""
     groups = {package.group for package in packages}
+    # Installed by hand they would start by themselves.
+    if "servers" in groups:
+        return f"{line}; run: sudo ./run_all.sh --install-deps=servers"
     option = "--self-test " if "selftest" in groups else "kernels list " if groups == {"kernels"} else ""
     install = " ".join(install_command(packages, of))
     return f"{line}; run: {update}sudo {install}   or: sudo ./run_all.sh {option}--install-deps"
@@ -105,7 +112,13 @@ def _demand(console: Console, groups: Sequence[str], install: bool) -> None:
         raise Stop(advice(lacking, of))
     if os.geteuid() != 0:
         raise Stop(f"--install-deps needs root; {advice(lacking, of)}")
-    _install(console, install_command(lacking, of), of)
+    services = [package.service for package in lacking if package.service]
+    with no_service_starts() if services and of == "apt" else contextlib.nullcontext():
+        _install(console, install_command(lacking, of), of)
+    if services and of == "apt" and shutil.which("systemctl"):
+        # Nor is one to start with the machine.
+        for service in services:
+            subprocess.run(["systemctl", "disable", "--quiet", service], stdout=2, stderr=subprocess.DEVNULL)
     if still := missing(packages, groups):
         raise Stop(f"installed, and yet {advice(still, of)}")
 
@@ -118,6 +131,22 @@ def _install(console: Console, command: list[str], of: str) -> None:
         ended = subprocess.run(step, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, stdout=2)
         if ended.returncode != 0:
             raise Stop(f"{' '.join(step)} ended with {ended.returncode}; its output is above")
+
+
+@contextlib.contextmanager
+def no_service_starts() -> Iterator[None]:
+    """While it lasts, packages that are installed start no service: the policy of the machine is set aside."""
+    kept = POLICY.with_name(f"{POLICY.name}.kept-by-portshare")
+    if POLICY.exists() and not kept.exists():
+        POLICY.rename(kept)
+    try:
+        POLICY.write_text(FORBIDS)
+        POLICY.chmod(0o755)
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
+        if kept.exists():
+            kept.rename(POLICY)
 
 
 def _include_folders() -> list[Path]:

@@ -16,6 +16,8 @@
 #include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
+#include "harness/plug_need.h"
+#include "harness/server_needs.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
@@ -239,7 +241,9 @@ const std::vector<const Need*>& AllNeeds() {
       &kNamespace,     &kReusePort, &kSecondOwner, &kUserNamespace,  &kIpv6,          &kVeth,
       &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
       &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
-      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython};
+      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython,        &kServerRoom,
+      &kNginx,         &kHaproxy,   &kApache,      &kGunicorn,       &kUnbound,       &kKnot,
+      &kBind9,         &kPlug,      &kNftables};
   return all;
 }
 

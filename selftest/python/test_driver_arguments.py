@@ -26,6 +26,12 @@ class Taken(unittest.TestCase):
         self.assertIsNotNone(bare.seed)
         self.assertEqual(bare.words, ["udp_*"])
 
+    def test_install_deps_takes_servers_only_with_an_equals_sign(self) -> None:
+        self.assertFalse(parse([]).install_deps)
+        self.assertEqual(parse(["--install-deps=servers"]).install, "servers")
+        bare = parse(["--install-deps", "servers"])
+        self.assertEqual((bare.install, bare.words), ("needed", ["servers"]))
+
     def test_labels_add_up(self) -> None:
         self.assertEqual(parse(["--label", "tcp", "--label", "udp"]).label, ["tcp", "udp"])
 

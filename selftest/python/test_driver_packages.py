@@ -1,6 +1,7 @@
 """The list of packages and the lines that install them."""
 
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -27,7 +28,7 @@ class TheList(unittest.TestCase):
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", *CROSS, *QEMU))
+            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", "servers", *CROSS, *QEMU))
 
 
 class Lines(unittest.TestCase):
@@ -100,6 +101,33 @@ class Demand(unittest.TestCase):
     def test_what_is_still_missing_afterwards_ends_the_command(self) -> None:
         self.assertIn("and yet", self.stop(["build"], install=True, uid=0))
         self.assertEqual(self.installed[0][-2:], ["g++", "uidmap"])
+
+    def test_servers_are_installed_only_by_name(self) -> None:
+        nginx = Package("servers", "web server", "nginx", "nginx", command=("no-such-nginx",), service="nginx")
+        with mock.patch.object(packages, "load", lambda: [GCC, nginx]):
+            self.stop(["build"], install=True, uid=0)
+            self.assertNotIn("nginx", self.installed[-1])
+            self.assertIn("run: sudo ./run_all.sh --install-deps=servers", self.stop(["servers"], install=True, uid=1000))
+
+    def test_no_server_starts_when_it_is_installed(self) -> None:
+        nginx = Package("servers", "web server", "nginx", "nginx", command=("no-such-nginx",), service="no-such-unit")
+        answers: list[int] = []
+
+        def install(console: Console, command: list[str], of: str) -> None:
+            answers.append(subprocess.run([packages.POLICY]).returncode)
+
+        for before in (None, "#!/bin/sh\nexit 0\n"):
+            with self.subTest(before=before), tempfile.TemporaryDirectory() as folder:
+                policy = Path(folder, "policy-rc.d")
+                if before:
+                    policy.write_text(before)
+                with mock.patch.object(packages, "load", lambda: [nginx]), mock.patch.object(
+                    packages, "POLICY", policy
+                ), mock.patch.object(packages, "_install", install):
+                    self.stop(["servers"], install=True, uid=0)
+                self.assertEqual(answers[-1], 101)
+                self.assertEqual(policy.read_text() if policy.exists() else None, before)
+                self.assertEqual(list(Path(folder).iterdir()), [policy] if before else [])
 
     def test_other_groups_are_not_demanded(self) -> None:
         packages.demand(Console(), [], install=False)
