@@ -15,7 +15,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Measure:
-    """`key` is its name in a repetition's line; a wide range is drawn by its logarithm where `ratio` says that it is one."""
+    """`key` names it in a repetition's line; a `ratio` is never below 1, and a wide one is drawn by its logarithm."""
 
     key: str
     label: str
@@ -46,8 +46,8 @@ class Comparison:
         return [program, "enter", python, "-S", "-P", *words]
 
 
-MEAN = Measure("latency_mean_us", "latency, mean", "µs")
-DEVIATION = Measure("latency_sd_us", "latency, standard deviation", "µs")
+MEAN = Measure("latency_mean_us", "mean latency", "µs")
+DEVIATION = Measure("latency_sd_us", "standard deviation of latency", "µs")
 SHARE = Measure("share_max_min", "busiest : idlest worker", "times", ratio=True)
 
 NGINX = (
@@ -55,7 +55,7 @@ NGINX = (
     Way("accept_mutex_off", "accept_mutex off"),
     Way("reuseport", "reuseport"),
 )
-REQUESTS = Measure("requests_per_second", "requests", "1/s")
+REQUESTS = Measure("requests_per_second", "requests", "per second")
 
 TCP = Comparison(
     "tcp",
@@ -69,22 +69,23 @@ TCP = Comparison(
         Way("alone", "one thread alone"),
     ),
     (
-        Measure("connections_per_second", "connections", "1/s"),
+        Measure("connections_per_second", "connections", "per second"),
         SHARE,
-        Measure("server_cpu_us", "server's CPU a connection", "µs"),
+        Measure("server_cpu_us", "server's CPU", "µs per connection"),
         MEAN,
         DEVIATION,
-        Measure("woken_for_nothing", "wake-ups in vain a connection", "1"),
+        Measure("woken_for_nothing", "wake-ups in vain", "per connection"),
     ),
     """\
-The letter of 2013 says two things: one acceptor becomes the bottleneck when connections come fast, and threads that race
-share unevenly, up to 3:1. The second needs no more cores than these {cores}: it is a matter of who is woken. Who waits
-in accept() is woken in turn, and the shares are even; epoll wakes who began to wait last, and they are not.
-SO_REUSEPORT leaves the choice to a hash, which no wake-up bends. The first needs a core for the acceptor and more cores
-for the workers than it can feed; here clients, softirqs and server share {cores} cores, so that connections per second is
-the price of a connection in CPU time, all told, and not where a design stops to scale. Contention for the listener's
-lock, the reason that 36 cores have, needs workers that run at the same time: here at most {cores}. The server's CPU
-is that of its threads; on loopback the handshake runs on the client's account.""",
+The letter of 2013 says two things: one acceptor becomes the bottleneck when connections come fast, and threads
+that race share unevenly, up to 3:1. The second needs no more cores than these {cores}: it is a matter of who is
+woken. Who waits in accept() is woken in turn, which is even; epoll wakes who began to wait last, which is not.
+SO_REUSEPORT leaves the choice to a hash, which no wake-up bends. The first needs a core for the acceptor and
+more cores for the workers than it can feed; here clients, softirqs and server share {cores}, so that
+connections per second is the price of a connection, all told, and not where a design stops to scale. Contention
+for the listener's lock needs workers that run at the same time: at most {cores} here, all of 36 there. The
+server's CPU is that of its threads; on loopback the handshake runs on the client's account. Where others want
+the cores too (see load), the rates are what the scheduler left: compare shares and CPU.""",
 )
 
 UDP = Comparison(
@@ -96,35 +97,45 @@ UDP = Comparison(
         Way("alone", "one thread alone"),
     ),
     (
-        Measure("datagrams_per_second", "datagrams answered", "1/s"),
-        Measure("server_cpu_us", "server's CPU a datagram", "µs"),
+        Measure("datagrams_per_second", "datagrams answered", "per second"),
+        Measure("server_cpu_us", "server's CPU", "µs per datagram"),
         SHARE,
         MEAN,
         DEVIATION,
         Measure("lost", "not answered", "datagrams"),
     ),
     """\
-The letter says that threads at one socket share unevenly and contend for its lock, and names DNS servers; each datagram
-here is a question that is answered. 512 source ports ask: the hash spreads ports, not datagrams, so that a few parts in a
-hundred between the workers are its normal spread. What {cores} cores can show is the CPU of a datagram: the lock and
-the wake-ups of a shared queue are in it. What they cannot show is contention: the lock is fought over by as many threads
-as run at once, at most {cores} here and those busy with clients as well, and on 36 cores by all of them; a thread alone
-may be the fastest here, because a queue that never runs empty needs no wake-up.""",
+The letter says that threads at one socket share unevenly and contend for its lock, and names DNS servers; each
+datagram here is a question that is answered. 512 source ports ask: the hash spreads ports, not datagrams, so
+that some tenths between the busiest and the idlest worker are its normal spread. What {cores} cores can show is
+the CPU of a datagram: the lock and the wake-ups of a shared queue are in it, and a thread alone has neither.
+What they cannot show is contention: the lock is fought over by as many threads as run at once, at most {cores}
+here and those busy with clients as well, and by all of them on 36 cores. Where others want the cores too (see
+load), four threads get more of them than one, and the rates say as much of the scheduler as of the sockets.""",
 )
 
 NGINX_KEPT = Comparison(
     "nginx",
     "nginx under wrk, connections kept alive",
     NGINX,
-    (REQUESTS, MEAN, DEVIATION, SHARE, Measure("lost", "errors", "requests")),
+    (
+        REQUESTS,
+        SHARE,
+        Measure("server_cpu_us", "server's CPU", "µs per request"),
+        MEAN,
+        DEVIATION,
+        Measure("lost", "errors", "requests"),
+    ),
     """\
-The comparison of the article: 4 workers, wrk on the same computer, the answer OK; 36 cores there, {cores} here. There
-reuseport answered two to three times as many requests, with less latency and less deviation. That gain is one of workers
-that idle: wrk opens its connections at once, accept_mutex gives them to the one or two workers that hold it, and 34
-other cores would have been free. Here wrk alone can keep a core busy, so that no more than about one is left to be used
-better, and the deviation of latency is mostly that of the scheduler: of {cores} cores, under what else runs. What can
-be seen here is the share: which workers got the connections and keep them. 32 connections and a hash are few: reuseport
-is not even, either. accept_mutex is off by default since nginx 1.11.3; the article's default is the first line.""",
+The comparison of the article: 4 workers, wrk on the same computer, the answer OK; 36 cores there, {cores} here.
+There reuseport answered two to three times as many requests, with less latency and less deviation. What can be
+seen here is where that comes from: wrk opens its connections at once, and with accept_mutex the worker that
+holds it takes nearly all of them, which is one core of nginx however many there are. What cannot be seen is
+four workers that run at once beside a wrk that wants for nothing: {cores} cores are shared by all of them, so
+that the gain ends where wrk's part begins, and deviation of latency is mostly the scheduler's, who has more
+workers to run in turn. Where others want the cores too (see load), four busy workers also get more of them than
+one; the CPU of a request tells work from waiting. 32 connections are few for a hash: reuseport is not even,
+either. accept_mutex is off by default since nginx 1.11.3; the article's default is the first line.""",
     needs=("nginx", "wrk"),
 )
 
@@ -134,10 +145,12 @@ NGINX_CLOSED = Comparison(
     NGINX,
     NGINX_KEPT.measures,
     """\
-The same with Connection: close, so that each request is one accept() and the three configurations differ in every one of
-them, as they do in the letter's high connection turn-over. Shares of reuseport are even now: the hash has thousands of
-connections. accept_mutex lets one worker poll the listener and the others sleep up to 500 ms for it. What {cores} cores
-cannot show is how far reuseport goes: wrk and the kernel's side of connections take their part of the same cores.""",
+The same with Connection: close: each request is one accept(), as in the letter's high connection turn-over. The
+hash has thousands of connections now, and reuseport is even; so are workers that epoll wakes one at a time
+(nginx has EPOLLEXCLUSIVE since 1.11.3, and takes one connection a wake-up). With accept_mutex one worker polls
+the listener and the others come by every 500 ms, which a second is too short to even out. What {cores} cores
+cannot show is how far reuseport goes: wrk and the kernel's side of connections take their part of the same
+cores.""",
     needs=("nginx", "wrk"),
 )
 
@@ -153,21 +166,22 @@ RELOAD = Comparison(
         Way("haproxy_passed_0", "haproxy -sf -x, listeners passed"),
     ),
     (
-        Measure("lost_per_million", "failures in a million connections", "1"),
-        Measure("lost_per_reload", "failures a reload", "connections"),
-        Measure("connections_per_second", "connections", "1/s"),
+        Measure("lost_per_million", "failures", "per million connections"),
+        Measure("lost_per_reload", "lost connections", "per reload"),
+        Measure("reloads", "reloads", "per repetition"),
+        Measure("connections_per_second", "connections", "per second"),
         Measure("reset", "reset", "connections"),
-        Measure("refused", "refused", "connections"),
-        Measure("timed_out", "timed out", "connections"),
+        Measure("lost_otherwise", "refused, closed or timed out", "connections"),
     ),
     """\
-What a closing listener loses is what waited in it, and that depends on how fast its owner accepts: failures per million
-are those of this load on this computer, many reloads in a second, and no one's production. What these {cores} cores
-can show is which of them is zero: a listener that nobody closes loses nothing (nginx with as many workers, haproxy with
-listeners passed on), and neither does one whose connections move to another of its group (net.ipv4.tcp_migrate_req).
-That a way lost nothing in these seconds is no proof that it never does: the cases with label servers and those of
-reload have the exact form, with connections held back. More cores would make the closing faster and the load higher; on
-few of them more connections wait when the listener closes, because its owner waits for a core, too.""",
+What a closing listener loses is what waited in it, and that depends on how fast its owner accepts: failures per
+million are those of this load on this computer, many reloads in a second, and no one's production. What these
+{cores} cores can show is which of them is zero: a listener that nobody closes loses nothing (nginx with as many
+workers, haproxy with listeners passed on), and neither does one whose connections move to another of its group
+(net.ipv4.tcp_migrate_req). That a way lost nothing in these seconds is no proof that it never does: the cases
+with label servers and those of reload have the exact form, with connections held back. More cores would make
+the closing faster and the load higher; on few of them more connections wait when the listener closes, because
+its owner waits for a core, too.""",
     needs=("nginx", "haproxy"),
 )
 

@@ -7,7 +7,7 @@ from statistics import median
 from xml.sax.saxutils import escape
 
 ROW = 26  # height of a way
-LABELS = 232  # width of their names
+LABELS = 252  # width of their names
 PANEL = 250  # width of the axis
 NUMBER = 58  # width of the median's number beside it
 COLUMNS = 3
@@ -71,13 +71,16 @@ def svg(title: str, remarks: Sequence[str], labels: Sequence[str], panels: Seque
 def _panel(panel: Panel, left: float, top: float) -> list[str]:
     values = [value for row in panel.rows for value in row]
     logarithmic = panel.ratio and max(values, default=1) > 20
-    ticks = _powers(max(values)) if logarithmic else _ticks(max(values, default=0))
-    first = 1.0 if logarithmic else 0.0
+    first = 1.0 if panel.ratio else 0.0
+    if logarithmic:
+        ticks = _powers(max(values))
+    else:
+        ticks = [first + tick for tick in _ticks(max(values, default=first) - first)]
 
     def x(value: float) -> float:
         if logarithmic:
             return left + PANEL * math.log10(max(value, 1)) / math.log10(ticks[-1])
-        return left + PANEL * (value - first) / (ticks[-1] - first)
+        return left + PANEL * max(value - first, 0) / (ticks[-1] - first)
 
     floor = top + TITLE + ROW * len(panel.rows)
     out = [_text(left, top + TITLE - 10, panel.title, "panel")]
@@ -105,11 +108,13 @@ def _panel(panel: Panel, left: float, top: float) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Three digits that matter: 0.042, 3.69, 31.7, 958, 12.9k."""
+    """Few digits: 0.042, 3.69, 31.7, 958, 12.9k."""
     for unit, sign in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= unit * 0.9995 and (sign == "M" or abs(value) >= 9999.5):
             return f"{value / unit:.3g}{sign}"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _middle(top: float, row: int) -> float:

@@ -7,6 +7,7 @@ What it needs beside that goes into FOLDER, which the caller removes.
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -78,8 +79,9 @@ class Place:
             return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
 
     def said(self) -> str:
-        texts = [path.read_text(errors="replace") for path in (self.folder / "error.log", self.folder / "said") if path.exists()]
-        return " / ".join(" ".join(texts).splitlines()[-3:])
+        paths = [self.folder / name for name in ("error.log", "said")]
+        lines = [line for path in paths if path.exists() for line in path.read_text(errors="replace").splitlines()]
+        return " / ".join(lines[-3:])
 
     def wait_for_answer(self, server: subprocess.Popen[bytes]) -> None:
         give_up = time.monotonic() + PATIENCE
@@ -125,10 +127,19 @@ def under_wrk(configuration: dict[str, str], *header: str) -> Callable[[Place], 
                   "-s", Path(__file__).with_name("wrk.lua"), *header, f"http://127.0.0.1:{PORT}/"]
         ended = subprocess.run(asking, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=place.seconds + 30)
         measured = last_line(ended.stdout, "wrk")
+        # What ended before is in it already, and the workers are in it with their master.
+        before = children_seconds()
         place.end(server, signal.SIGQUIT)
-        return measured | shares(log.read_text().split())
+        pids = log.read_text().split()
+        return measured | shares(pids) | dict(server_cpu_us=(children_seconds() - before) * 1e6 / len(pids))
 
     return repetition
+
+
+def children_seconds() -> float:
+    """CPU of the children that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def shares(pids: list[str]) -> dict[str, Any]:
@@ -152,7 +163,8 @@ def reloaded(place: Place, migrate: int, server: subprocess.Popen[bytes], reload
         reloads += 1
     said, _ = load.communicate(timeout=PATIENCE)
     measured = last_line(said, "the load")
-    return measured | dict(reloads=reloads, lost_per_reload=measured["lost"] / reloads)
+    lost = measured["lost"]
+    return measured | dict(reloads=reloads, lost_per_reload=lost / reloads, lost_otherwise=lost - measured["reset"])
 
 
 def nginx_reload(workers: tuple[int, int], listen: str, migrate: int) -> Callable[[Place], dict[str, Any]]:

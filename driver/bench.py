@@ -134,11 +134,12 @@ def table(comparison: Comparison, measured: Sequence[Measured], machine: Machine
     """The lines that a person reads; ratios are to the first way."""
     repetitions = max(len(one.repetitions) for one in measured)
     lines = [f"{comparison.name}: {comparison.title}", f"  {machine}",
-             f"  {repetitions} repetitions of {SECONDS:g} s of each way, in turn; ratio to the first"]
-    width = max(len(one.way.label) for one in measured) + 2
+             f"  {_repetitions(repetitions)}; ratio to the first"]
+    labels = [f"  {one.way.label}" for one in measured] + [f"{it.label}, {it.unit}" for it in comparison.measures]
+    width = max(map(len, labels))
     for measure in comparison.measures:
-        unit = f" ({measure.unit})" if measure.unit != "1" else ""
-        lines += ["", f"  {measure.label + unit:{width}}  {'median':>9}  {'min .. max':>20}  {'ratio':>7}"]
+        heading = f"{measure.label}, {measure.unit}"
+        lines += ["", f"  {heading:{width}}  {'median':>9}  {'min .. max':>20}  {'ratio':>7}"]
         base = median(measured[0].values(measure) or [0])
         for one in measured:
             values = one.values(measure)
@@ -146,7 +147,7 @@ def table(comparison: Comparison, measured: Sequence[Measured], machine: Machine
                 lines.append(f"    {one.way.label:{width - 2}}  not measured")
                 continue
             span = f"{_plain(min(values))} .. {_plain(max(values))}"
-            ratio = f"{median(values) / base:.2f}" if base else "-"
+            ratio = _ratio(median(values), base)
             lines.append(f"    {one.way.label:{width - 2}}  {_plain(median(values)):>9}  {span:>20}  {ratio:>7}")
     failures = [failure for one in measured for failure in one.failures]
     lines += ["", *(f"  failed: {failure}" for failure in failures)] if failures else []
@@ -168,8 +169,9 @@ def keep(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
     panels = [picture.Panel(measure.label, measure.unit, [one.values(measure) for one in measured], measure.ratio)
               for measure in comparison.measures]
     count = max(len(one.repetitions) for one in measured)
-    remarks = [str(machine), f"{count} repetitions of {SECONDS:g} s of each way in turn: each a dot, the median a line and a number"]
-    drawn.write_text(picture.svg(comparison.title, remarks, [one.way.label for one in measured], panels), encoding="utf-8")
+    legend = f"{_repetitions(count)}: each a dot, the median a line and a number"
+    labels = [one.way.label for one in measured]
+    drawn.write_text(picture.svg(comparison.title, [str(machine), legend], labels, panels), encoding="utf-8")
     return f"{numbers} {drawn}"
 
 
@@ -184,6 +186,16 @@ def _machine(load_before: float) -> Machine:
         cores=len(os.sched_getaffinity(0)), load_before=round(load_before, 2), load_after=round(os.getloadavg()[0], 2),
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )  # fmt: skip
+
+
+def _repetitions(count: int) -> str:
+    return f"{count} repetition{'' if count == 1 else 's'} of {SECONDS:g} s of each way, in turn"
+
+
+def _ratio(value: float, base: float) -> str:
+    if not base:
+        return "-"
+    return f"{value / base:.2f}" if value == 0 or value / base >= 0.01 else "<0.01"
 
 
 def _plain(value: float) -> str:

@@ -28,7 +28,7 @@ class TheList(unittest.TestCase):
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", "servers", *CROSS, *QEMU))
+            self.assertIn(package.group, ("build", "run", "rootless", "selftest", "kernels", "servers", "bench", *CROSS, *QEMU))
 
 
 class Lines(unittest.TestCase):
