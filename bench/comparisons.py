@@ -33,16 +33,17 @@ class Comparison:
     measures: tuple[Measure, ...]
     says: str
     needs: tuple[str, ...] = ()
+    seconds: float = 1  # of a repetition's load
 
     @property
     def with_server(self) -> bool:
         return bool(self.needs)
 
-    def command(self, way: Way, program: Path, python: str, folder: Path, seconds: float) -> list[str | Path]:
+    def command(self, way: Way, program: Path, python: str, folder: Path) -> list[str | Path]:
         """One repetition: a program that prints one line of JSON, and may write into `folder`."""
         if not self.with_server:
-            return [program, self.name, way.name, f"--seconds={seconds}"]
-        words: Sequence[str | Path] = (SERVERS, f"{self.name}_{way.name}", folder, str(seconds), program)
+            return [program, self.name, way.name, f"--seconds={self.seconds}"]
+        words: Sequence[str | Path] = (SERVERS, f"{self.name}_{way.name}", folder, str(self.seconds), program)
         return [program, "enter", python, "-S", "-P", *words]
 
 
@@ -79,13 +80,14 @@ TCP = Comparison(
     """\
 The letter of 2013 says two things: one acceptor becomes the bottleneck when connections come fast, and threads
 that race share unevenly, up to 3:1. The second needs no more cores than these {cores}: it is a matter of who is
-woken. Who waits in accept() is woken in turn, which is even; epoll wakes who began to wait last, which is not.
-SO_REUSEPORT leaves the choice to a hash, which no wake-up bends. The first needs a core for the acceptor and
-more cores for the workers than it can feed; here clients, softirqs and server share {cores}, so that
-connections per second is the price of a connection, all told, and not where a design stops to scale. Contention
-for the listener's lock needs workers that run at the same time: at most {cores} here, all of 36 there. The
-server's CPU is that of its threads; on loopback the handshake runs on the client's account. Where others want
-the cores too (see load), the rates are what the scheduler left: compare shares and CPU.""",
+woken. Who waits in accept() is woken in turn, which is even; epoll tells all of them, or with EPOLLEXCLUSIVE
+the first that is idle in an order that never changes, which is not. SO_REUSEPORT leaves the choice to a hash,
+which no wake-up bends. The first needs a core for the acceptor and more cores for the workers than it can feed;
+here clients, softirqs and server share {cores}, so that connections per second is the price of a connection,
+all told, and not where a design stops to scale. Contention for the listener's lock needs workers that run at
+the same time: at most {cores} here, all of 36 there. The server's CPU is that of its threads; on loopback the
+handshake runs on the client's account. Where others want the cores too (see load), the rates are what the
+scheduler left: compare shares and CPU.""",
 )
 
 UDP = Comparison(
@@ -146,11 +148,11 @@ NGINX_CLOSED = Comparison(
     NGINX_KEPT.measures,
     """\
 The same with Connection: close: each request is one accept(), as in the letter's high connection turn-over. The
-hash has thousands of connections now, and reuseport is even; so are workers that epoll wakes one at a time
-(nginx has EPOLLEXCLUSIVE since 1.11.3, and takes one connection a wake-up). With accept_mutex one worker polls
-the listener and the others come by every 500 ms, which a second is too short to even out. What {cores} cores
-cannot show is how far reuseport goes: wrk and the kernel's side of connections take their part of the same
-cores.""",
+hash has thousands of connections now, and reuseport is even; so is nginx without its mutex, which since 1.21.6
+sends a worker that accepted to the end of the order in which EPOLLEXCLUSIVE wakes. With accept_mutex one worker
+polls the listener and the others come by every 500 ms, which a second is too short to even out. What {cores}
+cores cannot show is how far reuseport goes: wrk and the kernel's side of connections take their part of the
+same cores. Where others want them too (see load), compare shares and CPU.""",
     needs=("nginx", "wrk"),
 )
 
@@ -183,6 +185,7 @@ with label servers and those of reload have the exact form, with connections hel
 the closing faster and the load higher; on few of them more connections wait when the listener closes, because
 its owner waits for a core, too.""",
     needs=("nginx", "haproxy"),
+    seconds=2,  # a reload of haproxy takes a third of one under this load
 )
 
 ALL = (TCP, UDP, NGINX_KEPT, NGINX_CLOSED, RELOAD)

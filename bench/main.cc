@@ -96,6 +96,7 @@ int Enter(const std::vector<std::string>& words) {
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
     execvp(arguments[0], arguments.data());

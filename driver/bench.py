@@ -22,7 +22,6 @@ from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit
 
-SECONDS = 1.0  # of a repetition's load
 LONGEST = 60  # seconds that a repetition may take
 # Where servers are: the PATH of an ordinary user leaves it out.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -52,7 +51,7 @@ class Machine:
     time: str
 
     def __str__(self) -> str:
-        load = f"load {self.load_before:.2f} before, {self.load_after:.2f} after"
+        load = f"load {self.load_before:.2f} before, {self.load_after:.2f} after, this included"
         return f"{self.cores} cores, {self.processor}, Linux {self.kernel}, {load}"
 
 
@@ -110,7 +109,7 @@ def _repetition(comparison: Comparison, way: Way, program: Path) -> dict[str, An
     with tempfile.TemporaryDirectory(prefix="portshare-bench-") as folder:
         # A worker of a server that had to give up root still reads it.
         os.chmod(folder, 0o755)
-        command = comparison.command(way, program, sys.executable, Path(folder), SECONDS)
+        command = comparison.command(way, program, sys.executable, Path(folder))
         popen = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | {"PATH": PATH}}
         with processes.started(command, text=True, errors="replace", **popen) as process:
             try:
@@ -134,7 +133,7 @@ def table(comparison: Comparison, measured: Sequence[Measured], machine: Machine
     """The lines that a person reads; ratios are to the first way."""
     repetitions = max(len(one.repetitions) for one in measured)
     lines = [f"{comparison.name}: {comparison.title}", f"  {machine}",
-             f"  {_repetitions(repetitions)}; ratio to the first"]
+             f"  {_repetitions(comparison, repetitions)}; ratio to the first"]
     labels = [f"  {one.way.label}" for one in measured] + [f"{it.label}, {it.unit}" for it in comparison.measures]
     width = max(map(len, labels))
     for measure in comparison.measures:
@@ -159,7 +158,7 @@ def keep(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
     """Numbers and picture, in place of those before; the names of both files."""
     build.check_writable(folder, "folder of benchmarks", "--build-dir")
     kept = dict(
-        comparison=comparison.name, title=comparison.title, machine=asdict(machine), seconds=SECONDS,
+        comparison=comparison.name, title=comparison.title, machine=asdict(machine), seconds=comparison.seconds,
         measures=[asdict(measure) for measure in comparison.measures],
         ways=[asdict(one.way) | dict(repetitions=one.repetitions, failures=one.failures) for one in measured],
         says=comparison.says.format(cores=machine.cores),
@@ -169,7 +168,7 @@ def keep(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
     panels = [picture.Panel(measure.label, measure.unit, [one.values(measure) for one in measured], measure.ratio)
               for measure in comparison.measures]
     count = max(len(one.repetitions) for one in measured)
-    legend = f"{_repetitions(count)}: each a dot, the median a line and a number"
+    legend = f"{_repetitions(comparison, count)}: each a dot, the median a line and a number"
     labels = [one.way.label for one in measured]
     drawn.write_text(picture.svg(comparison.title, [str(machine), legend], labels, panels), encoding="utf-8")
     return f"{numbers} {drawn}"
@@ -188,8 +187,8 @@ def _machine(load_before: float) -> Machine:
     )  # fmt: skip
 
 
-def _repetitions(count: int) -> str:
-    return f"{count} repetition{'' if count == 1 else 's'} of {SECONDS:g} s of each way, in turn"
+def _repetitions(comparison: Comparison, count: int) -> str:
+    return f"{count} repetition{'' if count == 1 else 's'} of {comparison.seconds:g} s of each way, in turn"
 
 
 def _ratio(value: float, base: float) -> str:
