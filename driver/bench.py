@@ -97,6 +97,8 @@ def repeat(comparison: Comparison, program: Path, repetitions: int, console: Con
                 why = f"repetition {repetition} of {one.way.name}: {failed}"
                 one.failures.append(why)
                 console.remark(f"{comparison.name}: {why}")
+        if not any(one.repetitions for one in measured):
+            break  # what stands in the way of all of them stands there tomorrow, too
     console.clear_status()
     return measured
 

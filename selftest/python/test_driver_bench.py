@@ -84,6 +84,14 @@ class Repetitions(WithProgram):
         self.assertIn("no line of numbers", alone.failures[0])
         self.assertIn("tcp: repetition 2 of race_epoll: ended with 1: portshare_bench: no memory", self.remarks)
 
+    def test_where_nothing_can_be_measured_it_is_tried_once(self) -> None:
+        self.program.write_text("#!/bin/sh\necho this user may not >&2; exit 2\n")
+        measured = self.measured(5)
+        self.assertEqual([len(one.failures) for one in measured], [1, 1, 1])
+        lines = bench.table(COMPARISON, measured, MACHINE)
+        self.assertIn("  failed: repetition 1 of handoff: ended with 2: this user may not", lines)
+        bench.keep(COMPARISON, measured, MACHINE, self.folder / "bench")
+
     def test_one_without_end_is_ended(self) -> None:
         (self.folder / "calls.wait").touch()
         with mock.patch.object(bench, "LONGEST", 0.3), self.assertRaisesRegex(bench.Failed, "no end within 0.3 s"):
