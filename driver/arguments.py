@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from bench.comparisons import NAMES as COMPARISONS
 from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
             "kernels", "compare", "bless", "bisect")
 KERNELS_VERBS = ("list", "fetch", "check")
-# Commands that ask the explorer alone.
+# Commands that ask the explorer alone, and the one that keeps no run either.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
 
 EXAMPLES = """\
@@ -48,7 +49,7 @@ class Options:
     build_dir: Path = ROOT / "build"
     program: Path | None = None
     color: str = "auto"
-    install: str = ""  # what is installed first: "needed", "servers" (they and what is needed) or nothing
+    install: str = ""  # what is installed first: "needed", "servers" or "bench" (they and what is needed), or nothing
     results: Path | None = None
     label: list[str] = field(default_factory=list)
     list_only: bool = False
@@ -72,6 +73,7 @@ class Options:
     epoch: str | None = None
     between: list[str] = field(default_factory=list)  # two versions or names, the older one first
     wanted: str | None = None
+    repetitions: int = 5
     argv: list[str] = field(default_factory=list)
 
     @property
@@ -124,7 +126,7 @@ def _parser(command: str) -> _Parser:
         "reproduce": (_reproduce, " SCENARIO"),
         "sweep": (_sweep, ""),
         "rules": (_rules, ""),
-        "bench": (_bench, ""),
+        "bench": (_bench, " [NAME ...]"),
         "kernels": (_kernels, " [list | fetch | check] [NAME ...]"),
         "compare": (_compare, " A B"),
         "bless": (_bless, " [RUN]"),
@@ -144,11 +146,13 @@ def _parser(command: str) -> _Parser:
     if command not in (*EXPLORER_COMMANDS, "kernels"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
     if command not in ("sweep", "kernels", "compare", "bless", "bisect"):
-        what = "the explorer" if command in EXPLORER_COMMANDS else "a case program"
+        what = {"bench": "portshare_bench or the explorer"}.get(
+            command, "the explorer" if command in EXPLORER_COMMANDS else "a case program")
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
-    add("--install-deps", dest="install", choices=("needed", "servers"), metavar="[=servers]",
-        help="install missing packages first (as root); with =servers those of the servers, too, that cases start")
+    add("--install-deps", dest="install", choices=("needed", "servers", "bench"), metavar="[=GROUP]",
+        help="install missing packages first (as root); with =servers those of the servers, too, that cases start, "
+             "with =bench those that are measured")
     add("-h", "--help", action="store_true", help="this text")
     return parser
 
@@ -298,8 +302,25 @@ def _rules(parser: _Parser) -> None:
     parser.add_argument("--check", action="store_true", help="only say whether docs/rules.md is up to date")
 
 
+BENCH = """\
+  tcp          one acceptor that hands off, many that race in accept() or by epoll, one SO_REUSEPORT listener each
+  udp          one shared socket, one each
+  nginx        accept_mutex on, off, reuseport, under wrk
+  nginx_close  the same with a connection for each request
+  reload       connections that reloads of nginx and HAProxy lose
+  explorer     the explorer against a bare loop of the same system calls
+
+Each repetition is about a second in a network namespace of its own. Numbers and pictures are kept in bench/ of the
+build folder. Compare ways of one run, never runs: other work on this computer and its cores decide more than a way.
+
+exit codes: 0 all was measured, 2 something was not (what is missing is named), 130 interrupted"""
+
+
 def _bench(parser: _Parser) -> None:
-    parser.description = "Measures the explorer against a bare loop of the same system calls."
+    parser.description = "Measures what the documents compare, and the explorer; nothing passes or fails."
+    parser.epilog = BENCH
+    parser.add_argument("words", nargs="*", metavar="NAME", help=f"{', '.join(COMPARISONS)} (all)")
+    parser.add_argument("--repetitions", type=_whole(1), metavar="N", help="of each way, the ways in turn (5)")
 
 
 KERNELS = """\
@@ -336,6 +357,10 @@ def _check(options: Options) -> None:
     if options.wanted and (options.between or (options.wanted in ("pass", "fail")) is not bool(options.case)):
         raise Stop("--wanted goes with --kernel: pass or fail of a case, true or false of an epoch; "
                    "see ./run_all.sh bisect --help")
+    for word in options.words if options.command == "bench" else []:
+        if word not in COMPARISONS:
+            near = _nearest(word, COMPARISONS) or f": {', '.join(COMPARISONS)} are there"
+            raise Stop(f"bench cannot {word!r}{near}; see ./run_all.sh bench --help")
     if options.command == "kernels" and options.words and options.words[0] not in KERNELS_VERBS:
         word = options.words[0]
         near = _nearest(word, KERNELS_VERBS) or ": list, fetch and check are there"

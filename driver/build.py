@@ -42,6 +42,11 @@ def explorer(options: Options, console: Console) -> Path:
     return options.program.absolute() if options.program else _built(options, console, "portshare_explore")[0]
 
 
+def benchmark(options: Options, console: Console) -> Path:
+    """The program that does one repetition of a benchmark, up to date, or the one named with --program."""
+    return options.program.absolute() if options.program else _built(options, console, "portshare_bench")[0]
+
+
 @dataclass(frozen=True)
 class GuestPrograms:
     """All that a guest needs, each one static file."""

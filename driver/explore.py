@@ -1,4 +1,4 @@
-"""The commands that ask the explorer and keep nothing: ask, reproduce, rules and bench."""
+"""The commands that ask the explorer and keep nothing: ask, reproduce, rules, and its part of bench."""
 
 import difflib
 import os
@@ -69,12 +69,16 @@ def rules_wrong(explorer: Path) -> str:
     return f"{told}\ndocs/rules.md is out of date: ./run_all.sh rules > docs/rules.md" if told else ""
 
 
-def bench(options: Options, console: Console) -> int:
+def bench(options: Options, console: Console, keep: Path) -> bool:
+    """The explorer's own measurement of itself, shown and kept; False when it made none."""
     explorer = build.explorer(options, console)
-    console.status("bench ...")
+    console.status("explorer ...")
     code, said = _said(explorer, "bench")
     _show(said, console)
-    return code
+    if code == Exit.EXPECTED:
+        build.check_writable(keep.parent, "folder of benchmarks", "--build-dir")
+        keep.write_bytes(said)
+    return code == Exit.EXPECTED
 
 
 def scenario(word: str) -> bytes:

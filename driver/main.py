@@ -1,6 +1,6 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, bisect, build, compare, explore, kernels, lookup, processes, run, selftest
+from driver import arguments, bench, bisect, build, compare, explore, kernels, lookup, processes, run, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -14,7 +14,7 @@ COMMANDS = {
     "reproduce": explore.reproduce,
     "sweep": run.run,
     "rules": explore.rules,
-    "bench": explore.bench,
+    "bench": bench.bench,
     "kernels": kernels.kernels,
     "compare": compare.compare,
     "bless": compare.bless,

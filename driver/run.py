@@ -24,8 +24,8 @@ def run(options: Options, console: Console) -> int:
         chosen = targets.find(options.kernel or [targets.HERE.name])
     except NoKernel as error:
         raise Stop(str(error)) from None
-    if options.install == "servers":
-        packages.demand(console, ["servers"], options.install_deps)
+    if options.install in packages.EXTRA:
+        packages.demand(console, [options.install], options.install_deps)
     question = Question.of(options, console)
     if options.list_only:
         console.line("\n".join(case.id for case in question.cases))

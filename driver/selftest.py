@@ -94,7 +94,8 @@ def _clang_tidy(place: Place) -> str:
 CHECKS = (
     Check("cpp_unit", _cpp_unit, builds=("portshare_unit",)),
     Check("cpp_unit_sanitized", _cpp_unit_sanitized),
-    Check("python_unit", _python_unit, builds=("portshare_cases", "portshare_explore", "selftest_fixtures", "guest_init"),
+    Check("python_unit", _python_unit, builds=("portshare_cases", "portshare_explore", "selftest_fixtures", "guest_init",
+                                            "portshare_bench"),
           needs=("prove", "xmllint", "junitparser", "jsonschema", "cpio")),
     Check("claims", _claims, builds=("portshare_cases", "portshare_explore")),
     Check("rules", _rules, builds=("portshare_explore",)),

@@ -15,7 +15,8 @@ ARROWS = {
     "cases": {"harness", "model", "netns"},
     "kernels": set(),
     "results": set(),
-    "driver": {"kernels", "results"},
+    "bench": {"netns"},
+    "driver": {"bench", "kernels", "results"},
 }
 FOLDERS = set(ARROWS) | {"selftest", "docs"}
 

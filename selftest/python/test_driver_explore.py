@@ -283,7 +283,7 @@ class Commands(unittest.TestCase):
 
     def test_rules_and_bench_are_passed_on(self) -> None:
         self.assert_said(self.ask("rules"), b"# Rules\n")
-        self.assert_said(self.ask("bench"), b"explorer/bare 1.00\n")
+        self.assert_said(self.ask("bench", "explorer", "--build-dir", str(self.folder)), b"explorer/bare 1.00\n")
 
     def test_rules_that_are_out_of_date(self) -> None:
         kept = self.folder / "rules.md"

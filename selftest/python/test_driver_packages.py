@@ -28,7 +28,7 @@ class TheList(unittest.TestCase):
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            groups = ("build", "run", "rootless", "selftest", "browser", "kernels", "servers", *CROSS, *QEMU)
+            groups = ("build", "run", "rootless", "selftest", "browser", "kernels", "servers", "bench", *CROSS, *QEMU)
             self.assertIn(package.group, groups)
 
 
