@@ -35,6 +35,10 @@ class Held : public Case {
   // A sysctl that the case builds on: a refusal ends it.
   static void Demand(const std::string& name, const std::string& value) { Journal::Get().Needs(Sysctl(name, value)); }
 
+  // What a case found out itself, as the answer to `step`.
+  static Outcome Listed(const std::string& step, const Flows& flows) {
+    return Journal::Get().Answered(Outcome{step, 0, flows.text()});
+  }
   static auto Are(const Flows& flows) { return Is(flows.text()); }
   static auto AreNone() { return Are({}); }
 };
