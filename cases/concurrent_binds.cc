@@ -70,7 +70,7 @@ constexpr int kFour = 4;
 
 class ConcurrentBinds : public Case {
  protected:
-  static constexpr int kRounds = 200;
+  static constexpr int kRounds = 100;
 
   static std::vector<Descriptor> Opened(int count, int type, Sharing sharing) {
     std::vector<Descriptor> sockets;
