@@ -89,6 +89,7 @@ MATRIX(HeldHandshakeSyncookies, EndsWhereItWouldBeginAfterOneLeft, LeaveAndMigra
   peer.BeginAnew(flows);
   EXPECT_THAT(at_second, Are(peer.AnsweredBy(second)));
   EXPECT_THAT(at_third, Are(peer.AnsweredBy(third)));
+  EXPECT_THAT(Listed("begun anew", peer.AnsweredBy(second) | peer.AnsweredBy(third)), Are(flows));
 }
 
 CASE(HeldHandshakeSyncookies, EndsAtTheNextListenerOfThePort,
