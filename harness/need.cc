@@ -11,11 +11,13 @@
 #include <fstream>
 
 #include "harness/address.h"
+#include "harness/bpf.h"
 #include "harness/deadline.h"
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
+#include "harness/processor.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
@@ -236,10 +238,11 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
   static const std::vector<const Need*> all = {
-      &kNamespace,     &kReusePort, &kSecondOwner, &kUserNamespace,  &kIpv6,          &kVeth,
-      &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
-      &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
-      &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython};
+      &kNamespace,     &kReusePort, &kSecondOwner,  &kUserNamespace,  &kIpv6,          &kVeth,
+      &kDummy,         &kVrf,       &kMptcp,        &kUdpLite,        &kSctp,          &kVsock,
+      &kRepair,        &kMigration, &kSynCookies,   &kManySockets,    &kAutobindReuse, &kLocalPortRange,
+      &kPortStepWidth, &kSeccomp,   &kI386,         &kGenericNumbers, &kPython,        &kBpf,
+      &kSkReuseport,   &kSkLookup,  &kTwoProcessors};
   return all;
 }
 
