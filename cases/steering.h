@@ -57,6 +57,15 @@ class Steering : public Case {
   static Share Arrivals(const Traffic& row, std::initializer_list<Socket*> sockets, int count) {
     return Arrivals(row, sockets, count, row.address);
   }
+
+  // The answer to a client whom no socket takes: over UDP, ICMP brings it after the datagram.
+  static Outcome Asked(const Traffic& row, uint16_t at) {
+    Socket client = Plain(row, row.address).Made();
+    const Outcome connected = client.Connect(row.address, at);
+    if (row.over == Over::kTcp) return connected;
+    client.Send("x");
+    return client.Receive();
+  }
 };
 
 }  // namespace portshare

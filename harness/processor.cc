@@ -1,6 +1,6 @@
 #include "harness/processor.h"
 
-#include <sched.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -34,15 +34,23 @@ int ThisProcessor() {
 
 // Which are allowed can be told by trying alone: what sched_getaffinity(2) says is where the case put itself.
 int OtherProcessor() {
-  cpu_set_t before;
-  if (sched_getaffinity(0, sizeof before, &before) != 0) throw CannotAsk("sched_getaffinity", errno);
+  const OnOneProcessor comes_back;
   const int here = ThisProcessor();
+  const long configured = sysconf(_SC_NPROCESSORS_CONF);
   int other = -1;
-  for (int number = 0; number < CPU_SETSIZE && other < 0; ++number) {
+  for (int number = 0; number < configured && other < 0; ++number) {
     if (number != here && Move(number)) other = number;
   }
-  if (sched_setaffinity(0, sizeof before, &before) != 0) throw CannotAsk("sched_setaffinity", errno);
   return other;
+}
+
+OnOneProcessor::OnOneProcessor() : before_() {
+  if (sched_getaffinity(0, sizeof before_, &before_) != 0) throw CannotAsk("sched_getaffinity", errno);
+  if (!Move(ThisProcessor())) throw CannotAsk("sched_setaffinity", errno);
+}
+
+OnOneProcessor::~OnOneProcessor() {
+  sched_setaffinity(0, sizeof before_, &before_);
 }
 
 void MoveToProcessor(int number) {
