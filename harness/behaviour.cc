@@ -9,6 +9,7 @@
 #include "harness/outcome.h"
 #include "harness/owner.h"
 #include "harness/peer.h"
+#include "harness/processor.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
 #include "harness/waiter.h"
@@ -91,20 +92,27 @@ std::optional<bool> ConnectSharesAfterRelease() {
   return Told(Tcp(Loopback4()).Made().Connect(Loopback4(), kOtherPort).error, 0, EADDRNOTAVAIL);
 }
 
-// Of a worker that waited before the connection moved.
-std::optional<bool> MigrationWakes() {
-  if (!MayAsk({&needs::kReusePort, &needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) {
-    return std::nullopt;
-  }
+std::optional<bool> GroupsAskForTheProcessor() {
+  if (!MayAsk({&needs::kReusePort})) return std::nullopt;
+  const OnOneProcessor stays;
+  const SocketSpec member = Udp(Loopback4()).ReusePort();
+  Socket here = member.Set(so::kIncomingCpu, ThisProcessor()).Bound(kPort);
+  Socket elsewhere = member.Set(so::kIncomingCpu, ThisProcessor() + 1).Bound(kPort);
+  const int count = EnoughToReach(2);
+  return DatagramsOver({&here, &elsewhere}, count, Loopback4(), kPort).counts.front() == count;
+}
+
+// A watcher that was told nothing finds nothing, whatever the queue holds.
+std::optional<bool> MigrationWakesWaiters() {
+  if (!MayAsk({&needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) return std::nullopt;
   const SocketSpec member = Tcp(Loopback4()).ReusePort();
-  Socket old = member.Bound(kPort).Listening();
+  Socket closing = member.Bound(kPort).Listening();
   const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
-  Socket next = member.Bound(kPort).Listening();
-  const Waiter waiter(next);
-  old.Close();
-  const bool told = waiter.told();
-  if (QueuedConnections({&next}).counts.front() != 1) return std::nullopt;
-  return told;
+  const Socket target = member.Bound(kPort).Listening();
+  const Waiter waiter(target);
+  closing.Close();
+  AwaitDelivery();
+  return waiter.told();
 }
 
 EpochFact Fact(const Behaviour& behaviour) {
@@ -140,8 +148,12 @@ const std::vector<Behaviour>& Behaviours() {
        "opens a TCP port to automatic clients again when the last socket that was bound to it closes, although a "
        "client still holds it",
        "commit d57f4b874946 (6.18)", ConnectSharesAfterRelease},
-      {"migration_wakes", "tells the worker that waits for a listener of a connection that moved to it",
-       "CVE-2026-46015, inet_csk_listen_stop() (6.1.176, 6.12.86, 7.0)", MigrationWakes},
+      {"groups_ask_for_the_processor",
+       "gives what a processor handles to the member of a SO_REUSEPORT group whose SO_INCOMING_CPU it is",
+       "commit b261eda84ec1 (6.2, 6.1.7)", GroupsAskForTheProcessor},
+      {"migration_wakes_waiters",
+       "wakes those that wait at the listener to which a connection migrates from a closing one",
+       "inet_csk_listen_stop(), CVE-2026-46015 (6.1.176, 6.12.86, 7.0)", MigrationWakesWaiters},
   };
   return behaviours;
 }

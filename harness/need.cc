@@ -11,12 +11,14 @@
 #include <fstream>
 
 #include "harness/address.h"
+#include "harness/bpf.h"
 #include "harness/deadline.h"
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
 #include "harness/plug_need.h"
+#include "harness/processor.h"
 #include "harness/server_needs.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
@@ -240,11 +242,12 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
   static const std::vector<const Need*> all = {
-      &kNamespace, &kReusePort,      &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
-      &kVrf,       &kMptcp,          &kUdpLite,     &kSctp,          &kDccp,           &kVsock,         &kRepair,
-      &kMigration, &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
-      &kI386,      &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
-      &kGunicorn,  &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables};
+      &kNamespace,   &kReusePort,      &kSecondOwner,  &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
+      &kVrf,         &kMptcp,          &kUdpLite,      &kSctp,          &kDccp,           &kVsock,         &kRepair,
+      &kMigration,   &kSynCookies,     &kManySockets,  &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
+      &kI386,        &kGenericNumbers, &kPython,       &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
+      &kGunicorn,    &kUnbound,        &kKnot,         &kBind9,         &kPlug,           &kNftables,      &kBpf,
+      &kSkReuseport, &kSkLookup,       &kTwoProcessors};
   return all;
 }
 
