@@ -1,1 +1,4 @@
-"""A matter of degree: what the documents compare, one repetition at a time, and its picture. Imports nothing of the project."""
+"""A matter of degree: one repetition of each way that the documents compare, and its picture.
+
+Imports nothing of the project.
+"""

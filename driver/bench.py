@@ -98,7 +98,7 @@ def repeat(comparison: Comparison, program: Path, repetitions: int, console: Con
                 one.failures.append(why)
                 console.remark(f"{comparison.name}: {why}")
         if not any(one.repetitions for one in measured):
-            break  # what stands in the way of all of them stands there tomorrow, too
+            break  # what stands in the way of all of them goes nowhere
     console.clear_status()
     return measured
 
