@@ -138,12 +138,16 @@ checks.comparison = async ({ at }) => {
   for (const [before, after, counts] of facts.pairs) {
     const tab = await at(`#compare/${before}/${after}`);
     const text = await tab.locator("#differences").innerText();
-    const different = Object.values(counts.kinds).reduce((sum, count) => sum + count, 0);
     assert.ok(
-      text.includes(`${counts.same} cases answered alike, ${different} not, ${counts.unexplained} unexplained.`),
+      text.includes(
+        `${counts.same} cases answered alike, ${counts.different} not, ${counts.unexplained} unexplained.`,
+      ),
       text,
     );
-    assert.equal(await tab.locator("#differences tbody tr").count(), different);
+    assert.equal(await tab.locator("#differences tbody tr").count(), counts.different);
+    for (const [kind, count] of Object.entries(counts.explained)) {
+      assert.ok(text.includes(`${kind.replace("_", " ")}: ${count} `), `${before} ${after}: ${count} ${kind}`);
+    }
     assert.ok(text.includes(`Epochs that differ: ${counts.epochs}`) || counts.epochs === 0, text);
   }
   const tab = await at("#compare/here/other");
