@@ -1,10 +1,8 @@
 // An opened cell: a topic, a claim or a case on one target.
 const SHOWN_OPEN = 3;
-let opener = null;
 
 function openCell(title, run, body) {
   const dialog = $("cell");
-  if (!dialog.open) opener = document.activeElement;
   $("cell-title").replaceChildren(title);
   $("cell-body").replaceChildren(
     el(
@@ -21,11 +19,9 @@ function openCell(title, run, body) {
   dialog.scrollTop = 0;
 }
 
+// The dialog gives the focus back to the cell that opened it.
 function closeCell() {
-  const dialog = $("cell");
-  if (!dialog.open) return;
-  dialog.close();
-  if (opener && opener.isConnected) opener.focus();
+  if ($("cell").open) $("cell").close();
 }
 
 // The same on the other targets: each a link to its cell.

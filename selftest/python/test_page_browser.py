@@ -61,7 +61,8 @@ def pairs(kept: Sequence[Kept]) -> list[list[Any]]:
             if one is not other:
                 told = compare(answers.of_run(one.run), answers.of_run(other.run), [other.listing, one.listing])
                 found.append([one.run.target.name, other.run.target.name, {
-                    "same": told.same, "kinds": Counter(difference.kind for difference in told.differences),
+                    "same": told.same, "different": len(told.differences),
+                    "explained": Counter(found.kind for found in told.differences if not found.unexplained),
                     "unexplained": len(told.unexplained), "epochs": len(told.epochs)}])
     return found
 
