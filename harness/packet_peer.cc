@@ -42,9 +42,12 @@ struct Segment {
 };
 
 // Of 16-bit words in the order of the network.  RFC 1071
-uint32_t Sum(const void* bytes, size_t length, uint32_t sum = 0) {
-  const auto* byte = static_cast<const unsigned char*>(bytes);
-  for (size_t at = 0; at < length; ++at) sum += at % 2 == 0 ? static_cast<uint32_t>(byte[at]) << 8 : byte[at];
+uint32_t Sum(const void* first, size_t length, uint32_t sum = 0) {
+  std::string bytes(length, '\0');
+  memcpy(bytes.data(), first, length);
+  size_t at = 0;
+  for (const char byte : bytes)
+    sum += static_cast<uint32_t>(static_cast<unsigned char>(byte)) << (at++ % 2 == 0 ? 8 : 0);
   return sum;
 }
 
@@ -125,13 +128,13 @@ Flows PacketPeer::New(int count, uint16_t server_port) {
 }
 
 Flows PacketPeer::Begin(int count, uint16_t server_port) {
-  const Flows flows = New(count, server_port);
+  Flows flows = New(count, server_port);
   SendSyns(flows, "");
   return flows;
 }
 
 Flows PacketPeer::BeginWithData(int count, uint16_t server_port) {
-  const Flows flows = New(count, server_port);
+  Flows flows = New(count, server_port);
   SendSyns(flows, "x");
   return flows;
 }
@@ -245,7 +248,8 @@ void PacketPeer::Send(uint16_t port, const Flow& flow, uint8_t flags, const std:
     memcpy(packet.rest, largest_segment, sizeof largest_segment);
   }
   memcpy(packet.rest + options, data.data(), data.size());
-  const uint32_t pseudo = Sum(&packet.ip.saddr, 8, static_cast<uint32_t>(IPPROTO_TCP + segment));
+  const uint32_t ends[] = {packet.ip.saddr, packet.ip.daddr};
+  const uint32_t pseudo = Sum(ends, sizeof ends, static_cast<uint32_t>(IPPROTO_TCP + segment));
   packet.tcp.th_sum = Checksum(Sum(&packet.tcp, segment, pseudo));
 
   sockaddr_ll to = End(kNear);
