@@ -82,5 +82,34 @@ CASE(DeviceChanged, ByDisconnectOfUdpIsNoDevice, Witnesses("device.udp_disconnec
   EXPECT_THAT(DatagramsOver({&client, &other}, 3, Loopback4(), port()), Gets(3, 0));
 }
 
+CLAIM(
+    {.id = "device.tcp_disconnect_keeps_it",
+     .says = "connect(2) with AF_UNSPEC leaves a bound TCP socket on its device, whether it was connected or not, and "
+             "its port free on other devices.",
+     .rows = {"DEVU-002"},
+     .sources = {Kernel("tcp_disconnect()"), Man("connect(2), AF_UNSPEC")}});
+
+struct Earlier {
+  std::string name;
+  bool connected;
+};
+
+const std::vector<Earlier> kEarlier = {{"never_connected", false}, {"connected_before", true}};
+
+MATRIX(DeviceChanged, ByDisconnectOfTcpIsTheSame, Earlier, kEarlier, Witnesses("device.tcp_disconnect_keeps_it"),
+       Needs(needs::kVeth), Labels("tcp")) {
+  const Socket server = Tcp(Loopback4()).Bound(9001).Listening();
+  Socket client = Tcp(Loopback4()).Device("lo").Bound(port());
+  if (row.connected) {
+    EXPECT_THAT(client.Connect(Loopback4(), 9001), Succeeds());
+  }
+
+  EXPECT_THAT(client.Disconnect(), Succeeds());
+
+  EXPECT_THAT(client.GetDevice(), Is("lo"));
+  EXPECT_THAT(Tcp(Loopback4()).Device("v0").Bind(port()), Succeeds());
+  EXPECT_THAT(Tcp(Loopback4()).Device("lo").Bind(port()), FailsWith(EADDRINUSE));
+}
+
 }  // namespace
 }  // namespace portshare

@@ -19,7 +19,7 @@ CLAIM(
      .says = "A newcomer joins a port only if each holder that it overlaps shares with it: both asked for one option, "
              "and by SO_REUSEPORT only with their own owner.",
      .kernels = "all that have SO_REUSEPORT; none keeps it with three sockets",
-     .rows = {"FLG-002", "BUG-FRP-001", "BUG-FRP-003", "BUG-FRP-004", "BUG-UDP-001"},
+     .rows = {"LL-004", "FLG-002", "BUG-FRP-001", "BUG-FRP-003", "BUG-FRP-004", "BUG-UDP-001"},
      .sources = {Man("socket(7), SO_REUSEPORT"), Commit("c617f398edd4"), Kernel("sk_reuseport_match()"),
                  Kernel("inet_csk_update_fastreuse()"), Kernel("udp_lib_lport_inuse()")},
      .documents = {Stated("ES-17")}});
@@ -51,6 +51,19 @@ MATRIX(KnownAnomalies, DeviceNotCompared, Three, kDevices, Witnesses("sharing.ev
   const Socket other = row.other.Bound(port());
 
   EXPECT_THAT(row.newcomer.Bind(port()), FailsWith(EADDRINUSE));
+}
+
+// The same by bind(2) alone: a link-local address brings its device.
+CASE(KnownAnomalies, DeviceOfALinkLocalAddressNotCompared, Witnesses("sharing.every_holder_agrees"),
+     Follows("hint_compares_devices"), Needs(needs::kReusePort, needs::kVeth, needs::kIpv6, needs::kSecondOwner),
+     Labels("tcp", "ipv6")) {
+  AddVethPair("v0", "v1");
+  AddAddress("v0", "fe80::99/64");
+  AddAddress("v1", "fe80::99/64");
+  const Socket holder = Tcp(Address("fe80::99%v0")).OwnedBy(Alice()).Bound(port()).Listening();
+  const Socket other = Tcp(Address("fe80::99%v1")).ReusePort().OwnedBy(Bob()).Bound(port());
+
+  EXPECT_THAT(Tcp(Address("fe80::99%v0")).ReusePort().OwnedBy(Bob()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
 // To the hint every [::] is the same, with IPV6_V6ONLY or without: the other one leaves IPv4 to the holder.

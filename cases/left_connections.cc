@@ -80,6 +80,37 @@ CASE(LeftConnections, CountWithTheirOwnOptions, Witnesses("left.own_option_count
 }
 
 CLAIM(
+    {.id = "left.port_sharing_needs_their_own_option",
+     .says = "Beside an accepted connection SO_REUSEPORT of a newcomer counts only if the connection has it, too: from "
+             "its listener, or set after that has closed.",
+     .kernels = "since 3.9",
+     .rows = {"TW-010"},
+     .sources = {Kernel("inet_csk_bind_conflict()"), Man("socket(7), SO_REUSEPORT")}});
+
+struct Unshared {
+  std::string name;
+  Sharing listener;
+  Sharing newcomer;
+};
+const std::vector<Unshared> kUnshared = {
+    {"reuseport_beside_none", Sharing::kNone, Sharing::kReusePort},
+    {"both_beside_none", Sharing::kNone, Sharing::kBoth},
+    {"reuseport_beside_reuseaddr", Sharing::kReuseAddr, Sharing::kReusePort},
+};
+
+MATRIX(LeftConnections, SharePortsOnlyByTheirOwnOption, Unshared, kUnshared,
+       Witnesses("left.port_sharing_needs_their_own_option"), Needs(needs::kReusePort), Labels("tcp")) {
+  Socket listener = Tcp(Loopback4()).Asking(row.listener).Bound(port()).Listening();
+  Connection connection = Established(listener, Loopback4(), port());
+  listener.Close();
+  const SocketSpec newcomer = Tcp(Loopback4()).Asking(row.newcomer);
+  EXPECT_THAT(newcomer.Bind(port()), FailsWith(EADDRINUSE));
+
+  EXPECT_THAT(connection.server.Set(so::kReusePort), Succeeds());
+  EXPECT_THAT(newcomer.Bind(port()), Succeeds());
+}
+
+CLAIM(
     {.id = "left.shared_with_their_owner",
      .says = "A half-closed connection of a SO_REUSEPORT server does not stop the same user from binding the wildcard, "
              "and stops every other.",

@@ -12,13 +12,13 @@ CLAIM({.id = "reuseport.refused_outside_inet",
        .says = "SO_REUSEPORT cannot be turned on for sockets of the families AF_UNIX, AF_VSOCK and AF_PACKET: "
                "EOPNOTSUPP.",
        .kernels = "since 6.13; 6.12.9 and 6.1.124 too; before, it was accepted without effect",
-       .rows = {"OPT-005", "OPT-006", "OPT-007", "OPT-008", "PKT-001"},
+       .rows = {"OPT-005", "OPT-006", "OPT-007", "OPT-008", "PKT-001", "UNIX-002"},
        .sources = {Commit("net: restrict SO_REUSEPORT to inet sockets"), Kernel("sk_setsockopt()")},
        .documents = {Stated("EN-20")}});
 
 CLAIM({.id = "reuseaddr.accepted_outside_inet",
        .says = "SO_REUSEADDR is stored for a socket of any family, and SO_REUSEPORT may be switched off on it.",
-       .rows = {"OPT-005", "OPT-006", "OPT-007", "OPT-008", "PKT-001"},
+       .rows = {"OPT-005", "OPT-006", "OPT-007", "OPT-008", "PKT-001", "UNIX-002"},
        .sources = {Kernel("sk_setsockopt()")}});
 
 struct Family {
