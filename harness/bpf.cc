@@ -103,6 +103,15 @@ Descriptor LinkToNetwork(int program) {
   return Descriptor(Bpf(BPF_LINK_CREATE, attributes));
 }
 
+Descriptor MakeMap(bpf_map_type type, int size) {
+  bpf_attr attributes{};
+  attributes.map_type = type;
+  attributes.key_size = sizeof(__u32);
+  attributes.value_size = sizeof(__u64);  // for lookups: the cookie of the socket
+  attributes.max_entries = static_cast<__u32>(size);
+  return Descriptor(Bpf(BPF_MAP_CREATE, attributes));
+}
+
 const Steps kPassAll = {Put(BPF_REG_0, SK_PASS), Exit()};
 
 // EINVAL is a type of programs that this kernel does not know, and an attribute that it does not know is E2BIG.
@@ -145,6 +154,10 @@ const Need kSkLookup{"sk_lookup", "no_sk_lookup",
                      "run as root of the machine (CAP_BPF and CAP_NET_ADMIN), and ask Linux 5.9 or newer with "
                      "CONFIG_BPF_SYSCALL",
                      LooksUp};
+const Need kSockMap{"sockmap", "no_sockmap",
+                    "run as root of the machine (CAP_BPF and CAP_NET_ADMIN), and ask Linux 5.9 or newer with "
+                    "CONFIG_BPF_STREAM_PARSER (CONFIG_NET_SOCK_MSG since 5.11)",
+                    [] { return Told("a map of type SOCKMAP", MakeMap(BPF_MAP_TYPE_SOCKMAP, 1)); }};
 
 }  // namespace needs
 
@@ -192,13 +205,7 @@ Outcome Detach(const Socket& socket) {
                                                              so::kEndSteering.number, &unused, sizeof unused));
 }
 
-SocketMap::SocketMap(bpf_map_type type, int size) {
-  bpf_attr attributes{};
-  attributes.map_type = type;
-  attributes.key_size = sizeof(__u32);
-  attributes.value_size = sizeof(__u64);  // for lookups: the cookie of the socket
-  attributes.max_entries = static_cast<__u32>(size);
-  map_ = Descriptor(Bpf(BPF_MAP_CREATE, attributes));
+SocketMap::SocketMap(bpf_map_type type, int size) : map_(MakeMap(type, size)) {
   if (!map_.open()) throw CannotAsk("make a map of sockets", errno);
 }
 

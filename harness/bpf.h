@@ -21,11 +21,12 @@ inline constexpr Option kSteerByLoaded{SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, "at
 inline constexpr Option kEndSteering{SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, "detach_reuseport_bpf"};
 }  // namespace so
 
-// Each is asked by loading the smallest program of its type.
+// Each is asked by loading the smallest program of its type, or by making such a map.
 namespace needs {
 extern const Need kBpf;          // BPF_PROG_TYPE_SOCKET_FILTER
 extern const Need kSkReuseport;  // BPF_PROG_TYPE_SK_REUSEPORT
 extern const Need kSkLookup;     // BPF_PROG_TYPE_SK_LOOKUP, attached to a namespace
+extern const Need kSockMap;      // BPF_MAP_TYPE_SOCKMAP
 }  // namespace needs
 
 // A classic program, as for SO_ATTACH_FILTER; what it returns is the index of a member.  `says` is its word in a story.
