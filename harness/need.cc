@@ -242,7 +242,7 @@ const std::vector<const Need*>& AllNeeds() {
       &kDummy,         &kVrf,       &kMptcp,       &kUdpLite,        &kSctp,          &kVsock,
       &kRepair,        &kMigration, &kSynCookies,  &kManySockets,    &kAutobindReuse, &kLocalPortRange,
       &kPortStepWidth, &kSeccomp,   &kI386,        &kGenericNumbers, &kPython,        &kBpf,
-      &kSkReuseport,   &kSkLookup,  &kSockMap,     &kTwoProcessors};
+      &kSkReuseport,   &kSkLookup,  &kSockMap,     &kSkMigrate,      &kTwoProcessors};
   return all;
 }
 
