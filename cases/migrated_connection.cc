@@ -38,9 +38,10 @@ class MigratedConnection : public Case {
 CLAIM({.id = "tcp.wake.migrated_connection",
        .says = "A connection that migrates to another listener wakes those that sleep there, in accept(2), poll(2) or "
                "epoll_wait(2), at once.",
-       .kernels = "since 5.14, but for releases up to 6.1.175 and 6.12.85 (CVE-2026-46015)",
+       .kernels = "since 5.14, but not before 6.1.175, 6.12.86 and 6.18.27 of their series (CVE-2026-46015)",
        .rows = {"WAKE-001"},
-       .sources = {KernelDoc("networking/ip-sysctl.rst, tcp_migrate_req"), Kernel("inet_csk_listen_stop()")}});
+       .sources = {KernelDoc("networking/ip-sysctl.rst, tcp_migrate_req"), Kernel("inet_csk_listen_stop()"),
+                   Commit("tcp: call sk_data_ready() after listener migration")}});
 
 CASE(MigratedConnection, WakesAThreadInAccept, Witnesses("tcp.wake.migrated_connection"),
      Needs(needs::kReusePort, needs::kMigration), Follows("migration_wakes_waiters"), Labels("tcp")) {

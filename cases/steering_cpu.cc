@@ -22,7 +22,7 @@ class SteeringCpu : public Steering {
 CLAIM({.id = "cpu.member_of_the_processor",
        .says = "Of a SO_REUSEPORT group the member whose SO_INCOMING_CPU is the processor that handles what comes gets "
                "it; several of them share it by the hash.",
-       .kernels = "since 6.2; 6.1.7 too",
+       .kernels = "since 6.2; 5.15.86, 6.0.16 and 6.1.y too, and before 4.6 (UDP: 4.5)",
        .rows = {"CPU-001", "CPU-002", "CPU-003"},
        .sources = {Man("socket(7), SO_INCOMING_CPU"), Kernel("reuseport_select_sock_by_hash()"),
                    Commit("b261eda84ec1 soreuseport: Fix socket selection for SO_INCOMING_CPU")}});
@@ -66,7 +66,7 @@ MATRIX(SteeringCpu, AnotherProcessorIsAnothersMember, Traffic, kTransports, Witn
 
 CLAIM({.id = "cpu.set_while_receiving",
        .says = "SO_INCOMING_CPU may be set and changed on a member of a group, and counts from then on.",
-       .kernels = "since 6.2; 6.1.7 too",
+       .kernels = "since 6.2; 5.15.86, 6.0.16 and 6.1.y too, and before 4.6 (UDP: 4.5)",
        .rows = {"CPU-001", "CPU-003"},
        .sources = {Man("socket(7), SO_INCOMING_CPU"), Kernel("reuseport_update_incoming_cpu()")}});
 

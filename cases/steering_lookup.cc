@@ -92,7 +92,7 @@ CLAIM({.id = "lookup.assigns_another_port",
                    Kernel("bpf_sk_lookup_assign()")}});
 
 MATRIX(SteeringLookup, PortThatNobodyHoldsIsServed, Traffic, kTraffic, Witnesses("lookup.assigns_another_port"),
-       Needs(needs::kSkLookup)) {
+       Needs(needs::kSkLookup, needs::kSockMap)) {
   Socket receiver = Ready(row, Plain(row, row.address));
   SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
   EXPECT_THAT(sockets.Put(0, receiver), Succeeds());
@@ -104,7 +104,7 @@ MATRIX(SteeringLookup, PortThatNobodyHoldsIsServed, Traffic, kTraffic, Witnesses
 }
 
 CASE(SteeringLookup, ConnectionHasThePortThatTheClientAskedFor, Witnesses("lookup.assigns_another_port"),
-     Needs(needs::kSkLookup), Labels("tcp")) {
+     Needs(needs::kSkLookup, needs::kSockMap), Labels("tcp")) {
   Socket listener = Tcp(Loopback4()).Bound(port()).Listening();
   SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
   EXPECT_THAT(sockets.Put(0, listener), Succeeds());
@@ -124,7 +124,8 @@ CLAIM({.id = "lookup.the_assigned_sockets_group_chooses",
                    Kernel("inet_lookup_run_sk_lookup()"), Kernel("udp4_lookup_run_bpf()")}});
 
 MATRIX(SteeringLookup, GroupOfTheAssignedSocketChooses, Traffic, kTransports,
-       Witnesses("lookup.the_assigned_sockets_group_chooses"), Needs(needs::kReusePort, needs::kSkLookup)) {
+       Witnesses("lookup.the_assigned_sockets_group_chooses"),
+       Needs(needs::kReusePort, needs::kSkLookup, needs::kSockMap)) {
   Socket zero = Member(row), one = Member(row);
   SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
   EXPECT_THAT(sockets.Put(0, zero), Succeeds());
@@ -137,7 +138,8 @@ MATRIX(SteeringLookup, GroupOfTheAssignedSocketChooses, Traffic, kTransports,
 }
 
 MATRIX(SteeringLookup, AssignedSocketAloneWhereTheProgramSaysSo, Traffic, kTransports,
-       Witnesses("lookup.the_assigned_sockets_group_chooses"), Needs(needs::kReusePort, needs::kSkLookup)) {
+       Witnesses("lookup.the_assigned_sockets_group_chooses"),
+       Needs(needs::kReusePort, needs::kSkLookup, needs::kSockMap)) {
   Socket zero = Member(row), one = Member(row);
   SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
   EXPECT_THAT(sockets.Put(0, zero), Succeeds());

@@ -150,10 +150,10 @@ const std::vector<Behaviour>& Behaviours() {
        "commit d57f4b874946 (6.18)", ConnectSharesAfterRelease},
       {"groups_ask_for_the_processor",
        "gives what a processor handles to the member of a SO_REUSEPORT group whose SO_INCOMING_CPU it is",
-       "commit b261eda84ec1 (6.2, 6.1.7)", GroupsAskForTheProcessor},
+       "commit b261eda84ec1 (6.2, 5.15.86, 6.0.16)", GroupsAskForTheProcessor},
       {"migration_wakes_waiters",
        "wakes those that wait at the listener to which a connection migrates from a closing one",
-       "inet_csk_listen_stop(), CVE-2026-46015 (6.1.176, 6.12.86, 7.0)", MigrationWakesWaiters},
+       "inet_csk_listen_stop(), CVE-2026-46015 (6.1.175, 6.12.86, 7.0)", MigrationWakesWaiters},
   };
   return behaviours;
 }

@@ -103,7 +103,30 @@ Descriptor LinkToNetwork(int program) {
   return Descriptor(Bpf(BPF_LINK_CREATE, attributes));
 }
 
-const Steps kPassAll = {Put(BPF_REG_0, SK_PASS), Exit()};
+Descriptor MakeMap(bpf_map_type type, int size) {
+  bpf_attr attributes{};
+  attributes.map_type = type;
+  attributes.key_size = sizeof(__u32);
+  attributes.value_size = sizeof(__u64);  // for lookups: the cookie of the socket
+  attributes.max_entries = static_cast<__u32>(size);
+  return Descriptor(Bpf(BPF_MAP_CREATE, attributes));
+}
+
+Steps Always(Verdict verdict) {
+  return {Put(BPF_REG_0, static_cast<int>(verdict)), Exit()};
+}
+
+Steps Selects(const SocketMap& members, int index) {
+  Steps steps = MapAndKey(BPF_REG_2, members, BPF_REG_3, index);
+  Append(steps, {Put(BPF_REG_4, 0), Call(BPF_FUNC_sk_select_reuseport), Put(BPF_REG_0, SK_PASS), Exit()});
+  return steps;
+}
+
+std::string Word(Verdict verdict) {
+  return verdict == Verdict::kDrop ? "drop" : "pass";
+}
+
+const Steps kPassAll = Always(Verdict::kPass);
 
 // EINVAL is a type of programs that this kernel does not know, and an attribute that it does not know is E2BIG.
 Missing Told(const std::string& what, const Descriptor& made) {
@@ -145,6 +168,15 @@ const Need kSkLookup{"sk_lookup", "no_sk_lookup",
                      "run as root of the machine (CAP_BPF and CAP_NET_ADMIN), and ask Linux 5.9 or newer with "
                      "CONFIG_BPF_SYSCALL",
                      LooksUp};
+const Need kSockMap{"sockmap", "no_sockmap",
+                    "run as root of the machine (CAP_BPF and CAP_NET_ADMIN), and ask Linux 5.9 or newer with "
+                    "CONFIG_BPF_STREAM_PARSER (CONFIG_NET_SOCK_MSG since 5.11)",
+                    [] { return Told("a map of type SOCKMAP", MakeMap(BPF_MAP_TYPE_SOCKMAP, 1)); }};
+const Need kSkMigrate{"sk_migrate", "no_sk_migrate",
+                      "run as root of the machine (CAP_BPF), and ask Linux 5.14 or newer with CONFIG_BPF_SYSCALL", [] {
+                        return Loads("SK_REUSEPORT, with migration", BPF_PROG_TYPE_SK_REUSEPORT,
+                                     BPF_SK_REUSEPORT_SELECT_OR_MIGRATE);
+                      }};
 
 }  // namespace needs
 
@@ -192,13 +224,7 @@ Outcome Detach(const Socket& socket) {
                                                              so::kEndSteering.number, &unused, sizeof unused));
 }
 
-SocketMap::SocketMap(bpf_map_type type, int size) {
-  bpf_attr attributes{};
-  attributes.map_type = type;
-  attributes.key_size = sizeof(__u32);
-  attributes.value_size = sizeof(__u64);  // for lookups: the cookie of the socket
-  attributes.max_entries = static_cast<__u32>(size);
-  map_ = Descriptor(Bpf(BPF_MAP_CREATE, attributes));
+SocketMap::SocketMap(bpf_map_type type, int size) : map_(MakeMap(type, size)) {
   if (!map_.open()) throw CannotAsk("make a map of sockets", errno);
 }
 
@@ -218,22 +244,30 @@ LoadedProgram LoadedProgram::ToMember(int index) {
 }
 
 LoadedProgram LoadedProgram::OfGroup(Verdict verdict) {
-  const std::string says = verdict == Verdict::kDrop ? "SK_REUSEPORT, drop" : "SK_REUSEPORT, pass";
-  return {says, MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, {Put(BPF_REG_0, static_cast<int>(verdict)), Exit()})};
+  const std::string says = "SK_REUSEPORT, " + Word(verdict);
+  return {says, MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, Always(verdict))};
 }
 
 LoadedProgram LoadedProgram::OfGroup(const SocketMap& members, int index) {
   const std::string says = "SK_REUSEPORT, the map's socket " + std::to_string(index);
-  Steps steps = MapAndKey(BPF_REG_2, members, BPF_REG_3, index);
-  Append(steps, {Put(BPF_REG_4, 0), Call(BPF_FUNC_sk_select_reuseport), Put(BPF_REG_0, SK_PASS), Exit()});
-  return {says, MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, steps)};
+  return {says, MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, Selects(members, index))};
+}
+
+LoadedProgram LoadedProgram::OfMigration(Verdict verdict) {
+  const std::string says = "SK_REUSEPORT with migration, " + Word(verdict);
+  return {says, MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, Always(verdict), BPF_SK_REUSEPORT_SELECT_OR_MIGRATE)};
+}
+
+LoadedProgram LoadedProgram::OfMigration(const SocketMap& members, int index) {
+  const std::string says = "SK_REUSEPORT with migration, the map's socket " + std::to_string(index);
+  return {says,
+          MustLoad(says, BPF_PROG_TYPE_SK_REUSEPORT, Selects(members, index), BPF_SK_REUSEPORT_SELECT_OR_MIGRATE)};
 }
 
 LoadedProgram LoadedProgram::OfLookup(uint16_t port, Verdict verdict) {
-  const std::string says =
-      std::string("SK_LOOKUP, ") + (verdict == Verdict::kDrop ? "drop" : "pass") + " port " + std::to_string(port);
+  const std::string says = "SK_LOOKUP, " + Word(verdict) + " port " + std::to_string(port);
   Steps steps = OnlyPort(port);
-  Append(steps, {Put(BPF_REG_0, static_cast<int>(verdict)), Exit()});
+  Append(steps, Always(verdict));
   return {says, MustLoad(says, BPF_PROG_TYPE_SK_LOOKUP, steps, BPF_SK_LOOKUP)};
 }
 

@@ -21,11 +21,13 @@ inline constexpr Option kSteerByLoaded{SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, "at
 inline constexpr Option kEndSteering{SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, "detach_reuseport_bpf"};
 }  // namespace so
 
-// Each is asked by loading the smallest program of its type.
+// Each is asked by loading the smallest program of its type, or by making such a map.
 namespace needs {
 extern const Need kBpf;          // BPF_PROG_TYPE_SOCKET_FILTER
 extern const Need kSkReuseport;  // BPF_PROG_TYPE_SK_REUSEPORT
 extern const Need kSkLookup;     // BPF_PROG_TYPE_SK_LOOKUP, attached to a namespace
+extern const Need kSockMap;      // BPF_MAP_TYPE_SOCKMAP
+extern const Need kSkMigrate;    // BPF_PROG_TYPE_SK_REUSEPORT, to be asked about migration, too
 }  // namespace needs
 
 // A classic program, as for SO_ATTACH_FILTER; what it returns is the index of a member.  `says` is its word in a story.
@@ -72,6 +74,9 @@ class LoadedProgram {
   // SK_REUSEPORT: a verdict, or the socket at an index of a map, and the hash's choice where the kernel refuses that.
   static LoadedProgram OfGroup(Verdict verdict);
   static LoadedProgram OfGroup(const SocketMap& members, int index);
+  // The same two, asked when a connection has to leave its listener, too.  BPF_SK_REUSEPORT_SELECT_OR_MIGRATE
+  static LoadedProgram OfMigration(Verdict verdict);
+  static LoadedProgram OfMigration(const SocketMap& members, int index);
   // SK_LOOKUP, for what comes to one port; all else passes.  `flags`: BPF_SK_LOOKUP_F_NO_REUSEPORT.
   static LoadedProgram OfLookup(uint16_t port, Verdict verdict);
   static LoadedProgram OfLookup(uint16_t port, const SocketMap& sockets, int index, int flags = 0);

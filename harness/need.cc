@@ -242,12 +242,12 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
   static const std::vector<const Need*> all = {
-      &kNamespace,   &kReusePort,      &kSecondOwner,  &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
-      &kVrf,         &kMptcp,          &kUdpLite,      &kSctp,          &kDccp,           &kVsock,         &kRepair,
-      &kMigration,   &kSynCookies,     &kManySockets,  &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
-      &kI386,        &kGenericNumbers, &kPython,       &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
-      &kGunicorn,    &kUnbound,        &kKnot,         &kBind9,         &kPlug,           &kNftables,      &kBpf,
-      &kSkReuseport, &kSkLookup,       &kTwoProcessors};
+      &kNamespace,   &kReusePort,      &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
+      &kVrf,         &kMptcp,          &kUdpLite,     &kSctp,          &kDccp,           &kVsock,         &kRepair,
+      &kMigration,   &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
+      &kI386,        &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
+      &kGunicorn,    &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables,      &kBpf,
+      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors};
   return all;
 }
 

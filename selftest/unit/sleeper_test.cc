@@ -1,0 +1,42 @@
+// Threads that sleep in a call, and what is said of them.
+#include "harness/sleeper.h"
+
+#include "harness/socket.h"
+#include "selftest/unit/in_network.h"
+
+namespace portshare {
+namespace {
+
+using SleeperTest = InNetwork;
+
+TEST_F(SleeperTest, EndsThoughNothingComes) {
+  const Socket listener = Tcp(Loopback4()).Bound(kPort).Listening();
+  const Watch watch(listener);
+  const Sleeper in_accept = Sleeper::InAccept(listener), in_poll = Sleeper::InPoll(listener);
+  const Sleeper in_epoll = Sleeper::InEpoll(watch);
+
+  EXPECT_EQ(Woken({&in_accept, &in_poll, &in_epoll}).answer, "0/0/0");
+}
+
+TEST_F(SleeperTest, SleepsAgainUntilSomethingComes) {
+  const Socket listener = Tcp(Loopback4()).Bound(kPort).Listening();
+  Sleeper sleeper = Sleeper::InAccept(listener);
+  sleeper.SleepAgain();
+  EXPECT_FALSE(sleeper.woken());
+
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+
+  EXPECT_EQ(Woken({&sleeper}).answer, "1");
+}
+
+TEST_F(SleeperTest, WhoNeedNotSleepIsWoken) {
+  const Socket listener = Tcp(Loopback4()).Bound(kPort).Listening();
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+
+  const Sleeper sleeper = Sleeper::InPoll(listener);
+
+  EXPECT_TRUE(sleeper.woken());
+}
+
+}  // namespace
+}  // namespace portshare
