@@ -1,0 +1,44 @@
+"""results.yaml for tmt, of a test with `result: custom`."""
+from __future__ import annotations
+
+import math
+import re
+
+from results.beside import beside
+from results.report import headline, known_as
+from results.run import CaseResult, Run, Status
+from results.text import one_line
+
+# "info" is tmt's word for what fails nothing and is no pass. Its "note" is a string to some versions and a list to others,
+# so that why a case did not pass is a comment.
+RESULTS: dict[Status, str] = {
+    "pass": "pass", "skip": "skip", "known": "info", "flaky": "fail", "error": "error", "missing": "error",
+    "timeout": "error", "crashed": "error", "fail": "fail"}
+_NOT_ASCII = re.compile("[^ -~]")
+
+
+def render(run: Run) -> str:
+    """A result a case, named /ID."""
+    lines = [_result(case.id, RESULTS[case.status], _why(case, run), case.seconds) for case in run.cases]
+    lines += [_result(found.id, "fail", found.why) for found in beside(run)]
+    return "\n".join(lines) + "\n" if lines else "[]\n"
+
+
+def _why(case: CaseResult, run: Run) -> str:
+    if case.skip:
+        return one_line(f"{case.skip.code}: {case.skip.text}")
+    if case.status == "known":
+        return one_line(known_as(case, run))
+    return one_line(f"{case.status}: {headline(case)}") if case.failed else ""
+
+
+def _result(name: str, result: str, why: str, seconds: float = 0) -> str:
+    whole = math.ceil(seconds)
+    duration = f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+    lines = [f'- name: "/{name}"', f"  result: {result}", f'  duration: "{duration}"']
+    return "\n".join([f"# {_NOT_ASCII.sub(_escaped, why)}", *lines] if why else lines)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """YAML reads some of these as ends of a line."""
+    return f"\\u{ord(match[0]):04x}"
