@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from driver import build, packages, program, run_folder
+from driver import build, compare, packages, program
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
-from results import junit, kcidb, kselftest, known, ktap, lava, squad, store, tmt
+from results import junit, kcidb, kselftest, known, ktap, lava, squad, tmt
 from results.claims import Listing
 from results.decode import Malformed
 from results.run import Run
@@ -46,10 +46,7 @@ def export(options: Options, console: Console) -> int:
         if not _ORIGIN.fullmatch(options.origin):
             raise Stop(f"--origin {options.origin!r}: KCIDB takes small letters, digits and underscores")
         render = functools.partial(kcidb.render, origin=options.origin)
-    try:
-        run = store.load(run_folder.find(options.results_dir, words[0] if words else None))
-    except store.UnreadableRun as error:
-        raise Stop(str(error)) from None
+    run, _ = compare.named(words[0] if words else None, options.results_dir)
     _write(options.output, render(run), console)
     return Exit.EXPECTED
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from results.beside import beside
@@ -29,15 +30,16 @@ def render(run: Run, origin: str = "portshare") -> str:
     kernel = one_line(f"Linux {target.release} {target.version}")
     checkout = f"{origin}:{_digest(target.release, target.version)}"
     build = f"{origin}:{_digest(target.release, target.version, target.machine, target.config_sha256 or '')}"
+    architecture = re.sub("[^a-z0-9_]", "_", target.machine.lower())
     common = {"build_id": build, "origin": origin, "start_time": run.started, "environment": {
-        "comment": one_line(f"{target.name}, {target.machine}"), "misc": {"target": target.name, "privilege": target.privilege}}}
+        "comment": one_line(f"{target.name}, {target.machine}"),
+        "misc": {"target": one_line(target.name), "privilege": target.privilege}}}
     report: dict[str, Any] = {
         "version": VERSION,
         "checkouts": [{"id": checkout, "origin": origin, "comment": kernel, "valid": True,
                        "misc": {"release": printable(target.release), "version": printable(target.version)}}],
         "builds": [{"id": build, "checkout_id": checkout, "origin": origin, "comment": kernel, "status": "PASS",
-                    "architecture": "".join(c for c in target.machine.lower() if c.isascii() and (c.isalnum() or c == "_")),
-                    "misc": {"config_sha256": target.config_sha256 or ""}}],
+                    "architecture": architecture, "misc": {"config_sha256": target.config_sha256 or ""}}],
         "tests": [common | _test(case, run, origin) for case in run.cases],
     }
     for found in beside(run):

@@ -1,7 +1,6 @@
 """results.yaml for tmt, of a test with `result: custom`."""
 from __future__ import annotations
 
-import math
 import re
 
 from results.beside import beside
@@ -33,7 +32,7 @@ def _why(case: CaseResult, run: Run) -> str:
 
 
 def _result(name: str, result: str, why: str, seconds: float = 0) -> str:
-    whole = math.ceil(seconds)
+    whole = round(seconds)
     duration = f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
     lines = [f'- name: "/{name}"', f"  result: {result}", f'  duration: "{duration}"']
     return "\n".join([f"# {_NOT_ASCII.sub(_escaped, why)}", *lines] if why else lines)
