@@ -279,6 +279,15 @@ class Lava(unittest.TestCase):
             self.assertEqual([text.count(mark) for mark in (lava.START, lava.END)], [1, 1])
             self.assertTrue(text.endswith(lava.END + "\n"))
 
+    def test_the_page_has_the_pattern_and_the_marks(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "lava.md").read_text()
+        pattern = re.search(r"pattern: '(.*)'", page)
+        assert pattern
+        run = Made(7).run()
+        found = [match.groupdict() for match in re.finditer(pattern[1], lava.render(run))]
+        self.assertEqual({one["test_case_id"]: one["result"] for one in found}, _of_lava(lava.render(run)))
+        self.assertIn(f"start: {lava.START}\n          end: {lava.END}\n", page)
+
     def test_ids_are_told_apart_as_lava_writes_them(self) -> None:
         """It makes one underscore of whatever is no letter or digit."""
         names = _of_lava(lava.render(sample.swept()))
