@@ -1,8 +1,6 @@
 """results.yaml for tmt, of a test with `result: custom`."""
 from __future__ import annotations
 
-import re
-
 from results.beside import beside
 from results.report import headline, known_as
 from results.run import CaseResult, Run, Status
@@ -13,7 +11,6 @@ from results.text import one_line
 RESULTS: dict[Status, str] = {
     "pass": "pass", "skip": "skip", "known": "info", "flaky": "fail", "error": "error", "missing": "error",
     "timeout": "error", "crashed": "error", "fail": "fail"}
-_NOT_ASCII = re.compile("[^ -~]")
 
 
 def render(run: Run) -> str:
@@ -35,9 +32,4 @@ def _result(name: str, result: str, why: str, seconds: float = 0) -> str:
     whole = round(seconds)
     duration = f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
     lines = [f'- name: "/{name}"', f"  result: {result}", f'  duration: "{duration}"']
-    return "\n".join([f"# {_NOT_ASCII.sub(_escaped, why)}", *lines] if why else lines)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    """YAML reads some of these as ends of a line."""
-    return f"\\u{ord(match[0]):04x}"
+    return "\n".join([f"# {why}", *lines] if why else lines)

@@ -46,7 +46,8 @@ class Verdicts(unittest.TestCase):
     """portshare.awk beside results.run.merge(): one stream, one answer."""
     ENTRIES = (entry("absent", "a.*", "old"), entry("present", "b.*", "!fresh"), entry("one_answer", "c.*", "old", "ok EPERM"),
                entry("not_asked", "d.*", "old", "none"), entry("number", "e.*", "old", "unnamed"), entry("both", "f.*", "old !fresh"),
-               entry("other_kernel", "g.*", "fresh"), entry("not_probed", "h.*", "nobody_knows"))
+               entry("other_kernel", "g.*", "fresh"), entry("not_probed", "h.*", "nobody_knows"),
+               dataclasses.replace(entry("no_linux", "z.*", ""), target="gvisor*"))
     EPOCHS = {"old": False, "fresh": True}
 
     def setUp(self) -> None:
@@ -179,11 +180,13 @@ class Folder(unittest.TestCase):
 
     def test_a_program_that_cannot_run_is_no_pass(self) -> None:
         target = self.folder / "x"
-        self.export(target)
-        (target / "portshare_cases").write_text("#!/bin/sh\necho no such thing >&2\nexit 2\n")
-        done = subprocess.run([target / "portshare.sh"], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("no such thing\nBail out!", done.stdout)
+        for when in ("--facts", "--gtest_brief*"):
+            self.export(target)
+            broken = DOUBLE.replace('case "$*" in\n', f'case "$*" in\n{when}) echo no such thing >&2; exit 2 ;;\n')
+            (target / "portshare_cases").write_text(broken)
+            done = subprocess.run([target / "portshare.sh"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no such thing\nBail out!", done.stdout)
 
     def test_it_is_written_again_but_over_nothing_else(self) -> None:
         target = self.folder / "x"
