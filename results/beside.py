@@ -14,17 +14,18 @@ class Beside:
     """`id` is of the form of a case id and no case's, `why` one line, `story` all that is to say."""
     id: str
     topic: str
+    kind: str
     why: str
     story: str
 
 
 def beside(run: Run) -> list[Beside]:
     """Where the run contradicts its list of known deviations, and what the kernel complained of, a case each."""
-    return [*(Beside(found.id, "known_deviations", one_line(found.why), found.story) for found in discrepancies(run)),
+    return [*(Beside(found.id, "known_deviations", found.kind, one_line(found.why), found.story) for found in discrepancies(run)),
             *_complaints(run)]
 
 
 def _complaints(run: Run) -> Iterator[Beside]:
     for case in dict.fromkeys(said.case for said in run.kernel_log):
         texts = [said.text for said in run.kernel_log if said.case == case]
-        yield Beside(f"kernel_log.{case}", "kernel_log", one_line(texts[0]), printable("\n".join(texts)))
+        yield Beside(f"kernel_log.{case}", "kernel_log", "kernel", one_line(texts[0]), printable("\n".join(texts)))

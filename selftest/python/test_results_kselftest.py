@@ -200,7 +200,8 @@ class Folder(unittest.TestCase):
         self.assertIn("no earlier export", done.stderr)
 
     def test_what_a_need_asks_the_configuration_for_is_in_it(self) -> None:
-        asked = set(re.findall(r"CONFIG_\w+", (ROOT / "harness/need.cc").read_text())) - {"CONFIG_IA32_EMULATION"}  # x86 alone
+        sources = [path.read_text() for folder in ("harness", "cases", "netns") for path in (ROOT / folder).rglob("*.cc")]
+        asked = set(re.findall(r"CONFIG_\w+", "\n".join(sources))) - {"CONFIG_IA32_EMULATION"}  # x86 alone
         config = (kselftest.TEMPLATES / "config").read_text()
         self.assertEqual(sorted(asked - set(re.findall(r"^(CONFIG_\w+)=", config, re.MULTILINE))), [])
 
