@@ -8,7 +8,7 @@ from typing import Any
 
 from results.beside import beside
 from results.known import Deviation
-from results.report import headline, known_as, story
+from results.report import story, why
 from results.run import CaseResult, Run, Status
 from results.text import one_line, printable
 
@@ -67,12 +67,11 @@ def _test(case: CaseResult, run: Run, origin: str) -> dict[str, Any]:
         "id": _test_id(origin, run, case.id), "path": f"portshare.{case.id}", "status": RESULTS[case.status],
         "duration": case.seconds, "misc": {"status": case.status, "claims": list(case.claims)}}
     if case.skip:
-        test["comment"] = one_line(f"{case.skip.code}: {case.skip.text}")
         test["misc"]["skip"] = case.skip.code
-    elif case.status == "known":
-        test |= {"comment": one_line(known_as(case, run)), "log_excerpt": story(case)[:_EXCERPT]}
-    elif case.failed:
-        test |= {"comment": headline(case), "log_excerpt": story(case)[:_EXCERPT]}
+    if comment := why(case, run):
+        test["comment"] = comment
+    if case.failed or case.status == "known":
+        test["log_excerpt"] = story(case)[:_EXCERPT]
     return test
 
 

@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator
 
 from results.beside import beside
-from results.report import by_topic, known_as, story, topics
-from results.run import CaseResult, Run, Status
-from results.text import one_line
+from results.report import by_topic, story, topics, why
+from results.run import Run, Status
 
 START, END = "PORTSHARE_RESULTS_BEGIN", "PORTSHARE_RESULTS_END"
 # LAVA has pass, fail, skip and unknown. An expected failure is none of the first two: it passed nothing, and it fails no
@@ -25,7 +24,7 @@ def render(run: Run) -> str:
     for topic in topics(run.cases):
         lines.append(f"<LAVA_SIGNAL_TESTSET START {topic}>")
         for case in by_topic(run.cases, topic):
-            lines += _told(_said(case, run))
+            lines += _told(story(case) if case.failed else why(case, run))
             lines.append(_signal(case.id, RESULTS[case.status]))
         lines.append("<LAVA_SIGNAL_TESTSET STOP>")
     for found in beside(run):
@@ -36,14 +35,6 @@ def render(run: Run) -> str:
 
 def _signal(name: str, result: str) -> str:
     return f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={name} RESULT={result}>"
-
-
-def _said(case: CaseResult, run: Run) -> str:
-    if case.skip:
-        return one_line(f"{case.skip.code}: {case.skip.text}")
-    if case.status == "known":
-        return one_line(known_as(case, run))
-    return story(case) if case.failed else ""
 
 
 def _told(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from results.beside import beside
-from results.report import known_as, story
+from results.report import story, why
 from results.run import CaseResult, Run, Status
 from results.text import one_line
 from results.verdict import judge
@@ -36,8 +36,5 @@ def render(run: Run) -> str:
 
 def _test(case: CaseResult, run: Run) -> dict[str, str] | str:
     result = RESULTS[case.status]
-    if case.skip:
-        return {"result": result, "log": one_line(f"{case.skip.code}: {case.skip.text}")}
-    if case.status == "known":
-        return {"result": result, "log": one_line(known_as(case, run))}
-    return {"result": result, "log": story(case)} if case.failed else result
+    log = story(case) if case.failed else why(case, run)
+    return {"result": result, "log": log} if log else result

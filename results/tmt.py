@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 from results.beside import beside
-from results.report import headline, known_as
+from results.report import why
 from results.run import CaseResult, Run, Status
-from results.text import one_line
 
 # "info" is tmt's word for what fails nothing and is no pass. Its "note" is a string to some versions and a list to others,
 # so that why a case did not pass is a comment.
@@ -15,21 +14,18 @@ RESULTS: dict[Status, str] = {
 
 def render(run: Run) -> str:
     """A result a case, named /ID."""
-    lines = [_result(case.id, RESULTS[case.status], _why(case, run), case.seconds) for case in run.cases]
+    lines = [_result(case.id, RESULTS[case.status], _remark(case, run), case.seconds) for case in run.cases]
     lines += [_result(found.id, "fail", found.why) for found in beside(run)]
     return "\n".join(lines) + "\n" if lines else "[]\n"
 
 
-def _why(case: CaseResult, run: Run) -> str:
-    if case.skip:
-        return one_line(f"{case.skip.code}: {case.skip.text}")
-    if case.status == "known":
-        return one_line(known_as(case, run))
-    return one_line(f"{case.status}: {headline(case)}") if case.failed else ""
+def _remark(case: CaseResult, run: Run) -> str:
+    said = why(case, run)
+    return f"{case.status}: {said}" if said else ""
 
 
-def _result(name: str, result: str, why: str, seconds: float = 0) -> str:
+def _result(name: str, result: str, remark: str, seconds: float = 0) -> str:
     whole = round(seconds)
     duration = f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
     lines = [f'- name: "/{name}"', f"  result: {result}", f'  duration: "{duration}"']
-    return "\n".join([f"# {why}", *lines] if why else lines)
+    return "\n".join([f"# {remark}", *lines] if remark else lines)
