@@ -88,7 +88,8 @@ def _kselftest(options: Options, words: list[str], console: Console) -> int:
         shutil.copy(cases, folder / kselftest.PROGRAM)
     except OSError as error:
         raise Stop(f"{folder} cannot be written ({error.strerror}): name another folder") from None
-    console.remark(f"{folder}: {len(listing.cases)} cases; next: make -C tools/testing/selftests TARGETS=net/{folder.name} install")
+    next_ = f"make -C tools/testing/selftests TARGETS=net/{folder.name} install"
+    console.remark(f"{folder}: {len(listing.cases)} cases; next: {next_}")
     return Exit.EXPECTED
 
 

@@ -21,7 +21,8 @@ class Beside:
 
 def beside(run: Run) -> list[Beside]:
     """Where the run contradicts its list of known deviations, and what the kernel complained of, a case each."""
-    return [*(Beside(found.id, "known_deviations", found.kind, one_line(found.why), found.story) for found in discrepancies(run)),
+    return [*(Beside(found.id, "known_deviations", found.kind, one_line(found.why), found.story)
+              for found in discrepancies(run)),
             *_complaints(run)]
 
 

@@ -49,8 +49,8 @@ def render(run: Run, origin: str = "portshare") -> str:
     known = [(case, entry) for case in run.cases if case.status == "known" and (entry := run.excuse(case))]
     report["issues"] = [_issue(entry, origin) for entry in {entry.cause: entry for _, entry in known}.values()]
     report["incidents"] = [{
-        "id": _test_id(origin, run, f"{case.id}.{entry.cause}"), "origin": origin, "issue_id": f"{origin}:{entry.cause}",
-        "issue_version": 1, "test_id": _test_id(origin, run, case.id), "present": True} for case, entry in known]
+        "id": _test_id(origin, run, f"{case.id}.{entry.cause}"), "origin": origin,
+        "issue_id": f"{origin}:{entry.cause}", "issue_version": 1, "test_id": _test_id(origin, run, case.id), "present": True} for case, entry in known]
     return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
 

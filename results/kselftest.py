@@ -1,4 +1,4 @@
-"""A folder for tools/testing/selftests of a kernel tree: its fixed files are in results/kselftest/, the rest is made."""
+"""A folder for tools/testing/selftests of a kernel tree: fixed files are in results/kselftest/, the rest is made."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

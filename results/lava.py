@@ -9,8 +9,8 @@ from results.report import by_topic, story, topics, why
 from results.run import Run, Status
 
 START, END = "PORTSHARE_RESULTS_BEGIN", "PORTSHARE_RESULTS_END"
-# LAVA has pass, fail, skip and unknown. An expected failure is none of the first two: it passed nothing, and it fails no
-# run. Where nothing could be asked, nothing is known.
+# LAVA has pass, fail, skip and unknown. An expected failure is none of the first two: it passed nothing, and it fails
+# no run. Where nothing could be asked, nothing is known.
 RESULTS: dict[Status, str] = {
     "pass": "pass", "skip": "skip", "known": "skip", "flaky": "fail", "error": "unknown", "missing": "unknown",
     "timeout": "fail", "crashed": "fail", "fail": "fail"}

@@ -5,8 +5,8 @@ from results.beside import beside
 from results.report import why
 from results.run import CaseResult, Run, Status
 
-# "info" is tmt's word for what fails nothing and is no pass. Its "note" is a string to some versions and a list to others,
-# so that why a case did not pass is a comment.
+# "info" is tmt's word for what fails nothing and is no pass. Its "note" is a string to some versions and a list to
+# others, so that why a case did not pass is a comment.
 RESULTS: dict[Status, str] = {
     "pass": "pass", "skip": "skip", "known": "info", "flaky": "fail", "error": "error", "missing": "error",
     "timeout": "error", "crashed": "error", "fail": "fail"}

@@ -26,7 +26,8 @@ SCHEMA = Path(__file__).parent.parent / "kcidb.schema.json"
 RUNS = 40
 
 HOSTILE = (
-    "\x00\x1b[31mred\x1b[0m\x7f", "two\nlines\r\n", "\ud800\udfff \ufffe", "]]> <&> ' \" \\", "\u2028\u2029\x85\ufeff", "\U0001f600 ü",
+    "\x00\x1b[31mred\x1b[0m\x7f", "two\nlines\r\n", "\ud800\udfff \ufffe", "]]> <&> ' \" \\",
+    "\u2028\u2029\x85\ufeff", "\U0001f600 ü",
     "ok 1 x.y", "not ok 1 x.y", "1..7", "TAP version 14", "# Subtest: x", "Bail out!", "x # SKIP y", "  KTAP version 1",
     "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=evil RESULT=pass>", "PORTSHARE_RESULTS_END", "PORTSHARE_RESULTS_BEGIN x",
     "\n- name: /evil\n  result: pass", ": {", "*a &b !c %d @e `f", "\t", "x" * 20_000, "")
@@ -43,11 +44,13 @@ class Made:
 
     def run(self) -> Run:
         chance = self.chance
-        target = dataclasses.replace(sample.TARGET, release=self.text(), version=self.text(), machine=chance.choice(["x86_64", self.text()]))
-        entry = dataclasses.replace(sample.ENTRIES[0], cases=("*",), says=self.text(), reference=self.text(), sweep=False,
-                                    blame=chance.choice(["kernel", "suite", "target"]))
+        target = dataclasses.replace(sample.TARGET, release=self.text(), version=self.text(),
+                                     machine=chance.choice(["x86_64", self.text()]))
+        entry = dataclasses.replace(sample.ENTRIES[0], cases=("*",), says=self.text(), reference=self.text(),
+                                    sweep=False, blame=chance.choice(["kernel", "suite", "target"]))
         cases = tuple(self.case(number) for number in range(chance.randrange(0, 25)))
-        log = [Complaint(chance.choice([case.id for case in cases] or ["the_run"]), self.text()) for _ in range(chance.randrange(3))]
+        complained = [chance.choice([case.id for case in cases] or ["the_run"]) for _ in range(chance.randrange(3))]
+        log = [Complaint(case_id, self.text()) for case_id in complained]
         return dataclasses.replace(sample.swept(), target=target, cases=cases, command=(self.text(),), whole=False,
                                    known_deviations=(entry,), kernel_log=tuple(log), interrupted=chance.random() < 0.2)
 
@@ -56,19 +59,21 @@ class Made:
         status: Status = chance.choice(STATUSES)
         topic = chance.choice(["tcp", "udp_bind", "a1"])
         wrong = status in ("fail", "flaky", "known")
+        attempts: tuple[Status, ...] = {"flaky": ("pass", "fail"), "missing": ()}.get(status, (status,))
         return CaseResult(
-            id=f"{topic}.{chance.choice(['x', 'y_z', '0'])}.n{number}", topic=topic, claims=("c.d",), labels=(), status=status,
-            seconds=chance.choice([0.0, 0.003, 3_700.5]), outcomes=0, deviations={},
+            id=f"{topic}.{chance.choice(['x', 'y_z', '0'])}.n{number}", topic=topic, claims=("c.d",), labels=(),
+            status=status, seconds=chance.choice([0.0, 0.003, 3_700.5]), outcomes=0, deviations={},
             skip=Skip("no_vrf", self.text(), self.text()) if status == "skip" else None,
             reason=self.text() if status in ("error", "timeout") else "",
             failures=(Failure("cases/x.cc", 7, self.text()),) if wrong else (),
             output=self.text() if status in ("crashed", "missing") else "",
-            attempts=tuple(Attempt(n + 1, word, 0.1, "SEGFAULT" if status == "crashed" else "")
-                           for n, word in enumerate(("pass", "fail") if status == "flaky" else () if status == "missing" else (status,))))
+            attempts=tuple(Attempt(number, word, 0.1, "SEGFAULT" if status == "crashed" else "")
+                           for number, word in enumerate(attempts, start=1)))
 
 
 def _of_junit(text: str) -> dict[str, str]:
-    return {case.get("name", ""): case[0].tag if len(case) else "pass" for case in ElementTree.fromstring(text).iter("testcase")}
+    cases = ElementTree.fromstring(text).iter("testcase")
+    return {case.get("name", ""): case[0].tag if len(case) else "pass" for case in cases}
 
 
 def _of_ktap(text: str) -> dict[str, str]:
@@ -100,8 +105,12 @@ def _of_tmt(text: str) -> dict[str, str]:
 READ: dict[str, Callable[[str], dict[str, str]]] = {
     "junit": _of_junit, "kcidb": _of_kcidb, "ktap": _of_ktap, "lava": _of_lava, "squad": _of_squad, "tmt": _of_tmt}
 # What a consumer counts as passed, and as failed.
-PASSED = {"junit": {"pass"}, "kcidb": {"PASS", "DONE"}, "ktap": {"ok"}, "lava": {"pass"}, "squad": {"pass"}, "tmt": {"pass"}}
-FAILED = {"junit": {"failure"}, "kcidb": {"FAIL"}, "ktap": {"not ok"}, "lava": {"fail"}, "squad": {"fail"}, "tmt": {"fail"}}
+PASSED = {"junit": {"pass"}, "kcidb": {"PASS", "DONE"}, "ktap": {"ok"}, "lava": {"pass"}, "squad": {"pass"},
+          "tmt": {"pass"}}
+FAILED = {"junit": {"failure"}, "kcidb": {"FAIL"}, "ktap": {"not ok"}, "lava": {"fail"}, "squad": {"fail"},
+          "tmt": {"fail"}}
+# What must not be told as failed; KCIDB has incidents beside a failure.
+NO_FAILURES = ("skip", "error", "missing", "known")
 
 
 class AllFormats(unittest.TestCase):
@@ -132,17 +141,20 @@ class AllFormats(unittest.TestCase):
                         self.assertEqual(word in PASSED[name], case.status == "pass")
                         if case.status in ("fail", "flaky"):
                             self.assertIn(word, FAILED[name])
-                        if case.status in ("skip", "error", "missing", "known") and not (name, case.status) == ("kcidb", "known"):
+                        if case.status in NO_FAILURES and (name, case.status) != ("kcidb", "known"):
                             self.assertNotIn(word, FAILED[name])
 
     def test_what_fails_a_run_beside_its_cases_fails_there(self) -> None:
-        run = dataclasses.replace(sample.swept(sample.sweep({"known_anomalies.device_not_compared.bound": "pass"})), kernel_log=(
-            Complaint("tcp_reuseaddr.shares", "WARNING: at net/x.c:7"), Complaint("tcp_reuseaddr.shares", "BUG: y"), Complaint("the_run", "z")))
+        made = sample.sweep({"known_anomalies.device_not_compared.bound": "pass"})
+        run = dataclasses.replace(sample.swept(made), kernel_log=(
+            Complaint("tcp_reuseaddr.shares", "WARNING: at net/x.c:7"), Complaint("tcp_reuseaddr.shares", "BUG: y"),
+            Complaint("the_run", "z")))
         for name in FORMATS:
             with self.subTest(name):
                 text = FORMATS[name](run)
                 found = READ[name](text)
-                for key in ("known_deviations.device_not_compared.passed", "kernel_log.tcp_reuseaddr.shares", "kernel_log.the_run"):
+                for key in ("known_deviations.device_not_compared.passed", "kernel_log.tcp_reuseaddr.shares",
+                            "kernel_log.the_run"):
                     self.assertIn(found[key], FAILED[name])
                 self.assertIn("WARNING: at net/x.c:7", text)
 
@@ -219,7 +231,8 @@ print(json.dumps([[error.message[:200] for error in errors(value)] for value in 
     def test_ids_refer_to_what_is_there(self) -> None:
         for seed in range(RUNS):
             report = json.loads(kcidb.render(Made(seed).run(), origin="lab_7"))
-            ids = {kind: [one["id"] for one in report[kind]] for kind in ("checkouts", "builds", "tests", "issues", "incidents")}
+            kinds = ("checkouts", "builds", "tests", "issues", "incidents")
+            ids = {kind: [one["id"] for one in report[kind]] for kind in kinds}
             for kind, named in ids.items():
                 self.assertEqual(len(named), len(set(named)), kind)
                 self.assertTrue(all(name.startswith("lab_7:") for name in named))
@@ -233,7 +246,8 @@ print(json.dumps([[error.message[:200] for error in errors(value)] for value in 
         report = json.loads(kcidb.render(sample.swept()))
         failed = [test["id"] for test in report["tests"] if test["status"] == "FAIL"]
         self.assertEqual([incident["test_id"] for incident in report["incidents"]], failed)
-        self.assertEqual([issue["culprit"] for issue in report["issues"]], [{"code": True, "tool": False, "harness": False}] * 2)
+        self.assertEqual([issue["culprit"] for issue in report["issues"]],
+                         [{"code": True, "tool": False, "harness": False}] * 2)
 
     def test_another_kernel_is_another_build(self) -> None:
         one = sample.swept()
@@ -244,12 +258,14 @@ print(json.dumps([[error.message[:200] for error in errors(value)] for value in 
 
 
 class Tmt(unittest.TestCase):
+    PROGRAM = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read())))"
+
     @unittest.skipUnless(_imports("yaml"), "the system's Python has no yaml (python3-yaml)")
     def test_yaml_reads_it(self) -> None:
         for seed in range(RUNS):
             run = Made(seed).run()
             text = tmt.render(run)
-            read = _system_python("import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read())))", text)
+            read = _system_python(self.PROGRAM, text)
             self.assertEqual({one["name"].removeprefix("/"): one["result"] for one in read}, _of_tmt(text))
             for one in read:
                 self.assertEqual(set(one), {"name", "result", "duration"})
@@ -299,7 +315,8 @@ class Ktap(unittest.TestCase):
             for seed in range(0, RUNS, 6):
                 path = Path(folder) / f"{seed}.ktap"
                 path.write_text(FORMATS["ktap"](Made(seed).run()), encoding="utf-8")
-                done = subprocess.run(["prove", "--exec", "cat", str(path)], capture_output=True, text=True, errors="replace")
+                done = subprocess.run(["prove", "--exec", "cat", str(path)], capture_output=True, text=True,
+                                      errors="replace")
                 self.assertNotIn("Parse errors", done.stdout, seed)
 
 
