@@ -48,9 +48,7 @@ def render(run: Run, origin: str = "portshare") -> str:
             "comment": found.why, "log_excerpt": found.story[:_EXCERPT]})
     known = [(case, entry) for case in run.cases if case.status == "known" and (entry := run.excuse(case))]
     report["issues"] = [_issue(entry, origin) for entry in {entry.cause: entry for _, entry in known}.values()]
-    report["incidents"] = [{
-        "id": _test_id(origin, run, f"{case.id}.{entry.cause}"), "origin": origin,
-        "issue_id": f"{origin}:{entry.cause}", "issue_version": 1, "test_id": _test_id(origin, run, case.id), "present": True} for case, entry in known]
+    report["incidents"] = [_incident(case, entry, run, origin) for case, entry in known]
     return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
 
@@ -80,3 +78,9 @@ def _issue(entry: Deviation, origin: str) -> dict[str, Any]:
     return {"id": f"{origin}:{entry.cause}", "version": 1, "origin": origin, "report_subject": one_line(entry.says),
             "culprit": {layer: layer == culprit for layer in ("code", "tool", "harness")},
             "comment": one_line(entry.reference), "misc": {"cause": entry.cause}}
+
+
+def _incident(case: CaseResult, entry: Deviation, run: Run, origin: str) -> dict[str, Any]:
+    return {"id": _test_id(origin, run, f"{case.id}.{entry.cause}"), "origin": origin,
+            "issue_id": f"{origin}:{entry.cause}", "issue_version": 1, "test_id": _test_id(origin, run, case.id),
+            "present": True}
