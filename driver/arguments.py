@@ -14,7 +14,7 @@ from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
-            "kernels", "compare", "bless", "bisect")
+            "kernels", "compare", "bless", "bisect", "export")
 KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone, and the one that keeps no run either.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
@@ -33,8 +33,8 @@ examples:
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
                                           any steps: what the kernel does, and why
 
-other commands: claims [--json], explain ID, report [RUN ...], compare A B, bless [RUN], bisect, reproduce, sweep,
-                rules, bench, kernels; each has --help.
+other commands: claims [--json], explain ID, report [RUN ...], export FORMAT [RUN], compare A B, bless [RUN],
+                bisect, reproduce, sweep, rules, bench, kernels; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -74,6 +74,7 @@ class Options:
     between: list[str] = field(default_factory=list)  # two versions or names, the older one first
     wanted: str | None = None
     repetitions: int = 5
+    origin: str = "portshare"  # the name that KCIDB knows the submitter by
     argv: list[str] = field(default_factory=list)
 
     @property
@@ -131,6 +132,7 @@ def _parser(command: str) -> _Parser:
         "compare": (_compare, " A B"),
         "bless": (_bless, " [RUN]"),
         "bisect": (_bisect, ""),
+        "export": (_export, " FORMAT [RUN] | kselftest DIR"),
     }[command]
     parser = _Parser(
         prog=prog,
@@ -230,6 +232,29 @@ def _bless(parser: _Parser) -> None:
     parser.description = "Makes a whole run the baseline of its target (results/baselines/) and says what changed."
     parser.add_argument("words", nargs="?", type=lambda word: [word], default=[], metavar="RUN",
                         help=f"{_RUN} (the latest)")
+
+
+EXPORT = """\
+FORMAT is one of
+  junit      GitLab, Jenkins
+  ktap       kunit.py, prove
+  kcidb      KernelCI's database, I/O schema 5.3
+  lava       lines for a LAVA test shell or monitor
+  squad      an object with the tests, metrics and metadata of a submission
+  tmt        results.yaml of a test with result: custom
+
+kselftest makes a folder for tools/testing/selftests/net/ of a kernel tree, with the cases as one static program.
+docs/FORMAT.md has what to paste.
+
+exit codes: 0 written, whatever the run said; 2 not"""
+
+
+def _export(parser: _Parser) -> None:
+    parser.description = "A stored run for other tools, or the cases as a kselftest."
+    parser.epilog = EXPORT
+    parser.add_argument("words", nargs="+", metavar="WORD", help=f"a format, and {_RUN} (the latest)")
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="where to write it (standard output)")
+    parser.add_argument("--origin", metavar="NAME", help="kcidb: the name that it knows the submitter by (portshare)")
 
 
 BISECT = """\

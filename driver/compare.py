@@ -17,7 +17,7 @@ from results.run import Run
 
 def compare(options: Options, console: Console) -> int:
     """0 where every difference is explained, 1 where one is not; Stop (3) where there is nothing to compare."""
-    (before, claims), (after, claims_after) = (_named(word, options.results_dir) for word in options.words)
+    (before, claims), (after, claims_after) = (named(word, options.results_dir) for word in options.words)
     found = compared(answers.of_run(before), answers.of_run(after), [claims_after, claims])
     if not found.common:
         raise Stop(f"no case was asked in {before.id} and in {after.id}: name two runs of the same cases",
@@ -28,7 +28,7 @@ def compare(options: Options, console: Console) -> int:
 
 def bless(options: Options, console: Console) -> int:
     """Makes a run the baseline of its target; Stop (2) for a run that nobody can agree upon."""
-    run, claims = _named(options.words[0] if options.words else None, options.results_dir)
+    run, claims = named(options.words[0] if options.words else None, options.results_dir)
     agreed = answers.of_run(run)
     if not agreed.whole:
         raise Stop(f"run {run.id} is no baseline: it was not asked for all cases to the end; bless a whole run")
@@ -79,7 +79,7 @@ def _code(found: Comparison) -> Exit:
     return Exit.UNEXPECTED_ANSWER if found.surprising else Exit.EXPECTED
 
 
-def _named(word: str | None, results: Path) -> tuple[Run, Listing]:
+def named(word: str | None, results: Path) -> tuple[Run, Listing]:
     """The run of this id, folder or run.json, or the one that the name of a target means; without a word the last."""
     return read(find(word, results))
 

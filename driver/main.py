@@ -1,6 +1,8 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
-from driver import arguments, bench, bisect, build, compare, explore, kernels, lookup, processes, run, selftest
+from driver import (
+    arguments, bench, bisect, build, compare, explore, export, kernels, lookup, processes, run, selftest,
+)  # fmt: skip
 from driver.arguments import Options
 from driver.console import Console
 from driver.stop import Exit, Stop
@@ -19,6 +21,7 @@ COMMANDS = {
     "compare": compare.compare,
     "bless": compare.bless,
     "bisect": bisect.bisect,
+    "export": export.export,
 }
 
 

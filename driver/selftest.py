@@ -96,7 +96,7 @@ CHECKS = (
     Check("cpp_unit_sanitized", _cpp_unit_sanitized),
     Check("python_unit", _python_unit, builds=("portshare_cases", "portshare_explore", "selftest_fixtures", "guest_init",
                                             "portshare_bench"),
-          needs=("prove", "xmllint", "junitparser", "jsonschema", "cpio")),
+          needs=("prove", "xmllint", "junitparser", "jsonschema", "yaml", "cpio")),
     Check("claims", _claims, builds=("portshare_cases", "portshare_explore")),
     Check("rules", _rules, builds=("portshare_explore",)),
     Check("shellcheck", _shellcheck, needs=("shellcheck",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from results.discrepancies import Discrepancy, discrepancies
+from results.beside import Beside, beside
 from results.report import by_topic, headline, known_as, story, topics
 from results.run import CaseResult, Run
 from results.text import one_line
@@ -19,11 +19,11 @@ _ANSWERED_WRONGLY = ("fail", "flaky")
 def render(run: Run) -> str:
     """One suite a topic; classname is target.topic and name the case id, the two that GitLab tells cases apart by.
 
-    Where the run contradicts its list of known deviations, that is a failure in one more suite.
+    What fails the run beside its cases is a failure in a suite of its own.
     """
-    contradicted = discrepancies(run)
+    found = beside(run)
     root = ElementTree.Element("testsuites", {"name": "portshare", "time": f"{run.seconds:.3f}"}
-                               | _counts(run.cases, len(contradicted)))
+                               | _counts(run.cases, len(found)))
     for topic in topics(run.cases):
         cases = by_topic(run.cases, topic)
         suite = _suite(root, run, topic, cases)
@@ -32,25 +32,26 @@ def render(run: Run) -> str:
             ElementTree.SubElement(properties, "property", name=key, value=one_line(value))
         for case in cases:
             _case(suite, case, run)
-    if contradicted:
-        suite = _suite(root, run, "known_deviations", [], len(contradicted))
-        for found in contradicted:
-            _discrepancy(suite, found)
+    for topic in dict.fromkeys(one.topic for one in found):
+        of_topic = [one for one in found if one.topic == topic]
+        suite = _suite(root, run, topic, [], len(of_topic))
+        for one in of_topic:
+            _beside(suite, one)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _suite(root: ElementTree.Element, run: Run, topic: str, cases: Sequence[CaseResult],
-           contradicted: int = 0) -> ElementTree.Element:
+           more: int = 0) -> ElementTree.Element:
     return ElementTree.SubElement(root, "testsuite", {
         "name": f"{run.target.name}.{topic}",
         "timestamp": run.started.removesuffix("Z"),  # the JUnit schema's time stamp has no zone
-        "time": f"{sum(case.seconds for case in cases):.3f}"} | _counts(cases, contradicted))
+        "time": f"{sum(case.seconds for case in cases):.3f}"} | _counts(cases, more))
 
 
-def _counts(cases: Sequence[CaseResult], contradicted: int) -> dict[str, str]:
+def _counts(cases: Sequence[CaseResult], more: int) -> dict[str, str]:
     failed = sum(case.status in _ANSWERED_WRONGLY for case in cases)
-    return {"tests": str(len(cases) + contradicted), "failures": str(failed + contradicted),
+    return {"tests": str(len(cases) + more), "failures": str(failed + more),
             "errors": str(sum(case.failed for case in cases) - failed),
             "skipped": str(sum(case.status in _NOT_COUNTED_ON for case in cases))}
 
@@ -81,6 +82,6 @@ def _case(suite: ElementTree.Element, case: CaseResult, run: Run) -> None:
         ElementTree.SubElement(element, kind, type=case.status, message=headline(case)).text = story(case)
 
 
-def _discrepancy(suite: ElementTree.Element, found: Discrepancy) -> None:
+def _beside(suite: ElementTree.Element, found: Beside) -> None:
     element = _testcase(suite, found.id, 0)
-    ElementTree.SubElement(element, "failure", type=found.kind, message=one_line(found.why)).text = found.story
+    ElementTree.SubElement(element, "failure", type=found.kind, message=found.why).text = found.story

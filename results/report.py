@@ -228,6 +228,15 @@ def known_as(case: CaseResult, run: Run) -> str:
     return f"known deviation {entry.cause}: {entry.says}" if entry else "known deviation"
 
 
+def why(case: CaseResult, run: Run) -> str:
+    """One line for a case that did not pass: of its skip, its known deviation or its end; "" for one that did."""
+    if case.skip:
+        return one_line(f"{case.skip.code}: {case.skip.text}")
+    if case.status == "known":
+        return one_line(known_as(case, run))
+    return headline(case) if case.failed else ""
+
+
 def story(case: CaseResult) -> str:
     """All that is known of a failed case beside its claims: how it ended, its messages with places, its output."""
     told = [f"{failure.file}:{failure.line}\n{failure.message.rstrip()}" for failure in case.failures]
