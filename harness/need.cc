@@ -12,12 +12,12 @@
 
 #include "harness/address.h"
 #include "harness/bpf.h"
+#include "harness/cpu.h"
 #include "harness/deadline.h"
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
 #include "harness/owner.h"
-#include "harness/processor.h"
 #include "harness/socket.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
