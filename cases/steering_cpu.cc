@@ -3,8 +3,8 @@
 
 #include "cases/steering.h"
 #include "harness/bpf.h"
+#include "harness/cpu.h"
 #include "harness/matchers.h"
-#include "harness/processor.h"
 
 namespace portshare {
 namespace {

@@ -4,12 +4,12 @@
 
 #include <cerrno>
 
+#include "harness/cpu.h"
 #include "harness/need.h"
 #include "harness/option.h"
 #include "harness/outcome.h"
 #include "harness/owner.h"
 #include "harness/peer.h"
-#include "harness/processor.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
 #include "harness/waiter.h"

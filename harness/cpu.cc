@@ -1,4 +1,4 @@
-#include "harness/processor.h"
+#include "harness/cpu.h"
 
 #include <unistd.h>
 
