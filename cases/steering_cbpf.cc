@@ -6,10 +6,7 @@
 namespace portshare {
 namespace {
 
-class SteeringCbpf : public Steering {
- protected:
-  static constexpr uint16_t kPeer = 9000;
-};
+class SteeringCbpf : public Steering {};
 
 CLAIM({.id = "bpf.index_chooses",
        .says = "A program that is attached to a SO_REUSEPORT group chooses the member by the index that it returns; an "
