@@ -20,7 +20,7 @@
 namespace portshare {
 namespace {
 
-constexpr uint16_t kPort = 7777;
+constexpr uint16_t kProbePort = 7777;
 constexpr uint16_t kOtherPort = 9000;
 
 bool MayAsk(std::initializer_list<const Need*> needs) {
@@ -48,8 +48,8 @@ std::optional<bool> RefusesPortSharingElsewhere() {
 std::optional<bool> FilesByAddress() {
   if (!MayAsk({&needs::kIpv6})) return std::nullopt;
   const Socket server = Tcp(Loopback6()).Bound(kOtherPort).Listening();
-  const Socket client = Tcp(Any6()).DualStack().Bound(kPort).ConnectedTo(Loopback6(), kOtherPort);
-  return Told(Tcp(Loopback4(6)).Bind(kPort).error, 0, EADDRINUSE);
+  const Socket client = Tcp(Any6()).DualStack().Bound(kProbePort).ConnectedTo(Loopback6(), kOtherPort);
+  return Told(Tcp(Loopback4(6)).Bind(kProbePort).error, 0, EADDRINUSE);
 }
 
 std::optional<bool> OrphansKeepTheirOwner() {
@@ -59,35 +59,35 @@ std::optional<bool> OrphansKeepTheirOwner() {
   std::optional<Socket> client;
   {
     const As server(Alice());
-    Socket listener = Tcp(Loopback4()).ReusePort().Bound(kPort).Listening();
-    client = LeaveFinWait2(Established(listener, Loopback4(), kPort));
+    Socket listener = Tcp(Loopback4()).ReusePort().Bound(kProbePort).Listening();
+    client = LeaveFinWait2(Established(listener, Loopback4(), kProbePort));
   }
-  return Told(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(kPort).error, EADDRINUSE, 0);
+  return Told(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(kProbePort).error, EADDRINUSE, 0);
 }
 
 std::optional<bool> ConnectedMembersLeave() {
   if (!MayAsk({&needs::kReusePort})) return std::nullopt;
-  Socket member = Udp(Loopback4()).ReusePort().Bound(kPort);
-  Socket stray = Udp(Loopback4()).ReusePort().Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
+  Socket member = Udp(Loopback4()).ReusePort().Bound(kProbePort);
+  Socket stray = Udp(Loopback4()).ReusePort().Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
   stray.Disconnect();
   const int count = EnoughToReach(2);
-  const Share share = DatagramsOver({&member, &stray}, count, Loopback4(), kPort);
+  const Share share = DatagramsOver({&member, &stray}, count, Loopback4(), kProbePort);
   return share.counts.at(1) == count;
 }
 
 std::optional<bool> PrefersTheDeviceBound() {
-  Socket near = Udp(Loopback4()).ReuseAddr().Device("lo").Bound(kPort);
-  Socket newest = Udp(Loopback4()).ReuseAddr().Bound(kPort);
-  Udp(Loopback4()).Made().SendTo(Loopback4(), kPort);
+  Socket near = Udp(Loopback4()).ReuseAddr().Device("lo").Bound(kProbePort);
+  Socket newest = Udp(Loopback4()).ReuseAddr().Bound(kProbePort);
+  Udp(Loopback4()).Made().SendTo(Loopback4(), kProbePort);
   return QueuedDatagrams({&near, &newest}).counts.front() == 1;
 }
 
 // Beside a client of the port's own choice, while a binder came and went.
 std::optional<bool> ConnectSharesAfterRelease() {
   if (WriteSysctl("ipv4/ip_local_port_range", "40000 40000") != 0) return std::nullopt;
-  const Socket server = Tcp(Loopback4()).Bound(kPort).Listening();
+  const Socket server = Tcp(Loopback4()).Bound(kProbePort).Listening();
   const Socket other_server = Tcp(Loopback4()).Bound(kOtherPort).Listening();
-  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kProbePort);
   Tcp(Loopback4(2)).Bound(40000).Close();
   return Told(Tcp(Loopback4()).Made().Connect(Loopback4(), kOtherPort).error, 0, EADDRNOTAVAIL);
 }
@@ -96,19 +96,19 @@ std::optional<bool> GroupsAskForTheProcessor() {
   if (!MayAsk({&needs::kReusePort})) return std::nullopt;
   const OnOneProcessor stays;
   const SocketSpec member = Udp(Loopback4()).ReusePort();
-  Socket here = member.Set(so::kIncomingCpu, ThisProcessor()).Bound(kPort);
-  Socket elsewhere = member.Set(so::kIncomingCpu, ThisProcessor() + 1).Bound(kPort);
+  Socket here = member.Set(so::kIncomingCpu, ThisProcessor()).Bound(kProbePort);
+  Socket elsewhere = member.Set(so::kIncomingCpu, ThisProcessor() + 1).Bound(kProbePort);
   const int count = EnoughToReach(2);
-  return DatagramsOver({&here, &elsewhere}, count, Loopback4(), kPort).counts.front() == count;
+  return DatagramsOver({&here, &elsewhere}, count, Loopback4(), kProbePort).counts.front() == count;
 }
 
 // A watcher that was told nothing finds nothing, whatever the queue holds.
 std::optional<bool> MigrationWakesWaiters() {
   if (!MayAsk({&needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) return std::nullopt;
   const SocketSpec member = Tcp(Loopback4()).ReusePort();
-  Socket closing = member.Bound(kPort).Listening();
-  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
-  const Socket target = member.Bound(kPort).Listening();
+  Socket closing = member.Bound(kProbePort).Listening();
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kProbePort);
+  const Socket target = member.Bound(kProbePort).Listening();
   const Waiter waiter(target);
   closing.Close();
   AwaitDelivery();
