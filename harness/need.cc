@@ -42,6 +42,16 @@ Missing OpensSocket(int family, int type, int protocol, const std::string& what)
   return "this kernel makes no " + what + " socket (" + ErrnoName(reason.error()) + ")";
 }
 
+// Listening wants the hash that signs cookies: ENOSYS without it.  sctp_listen_start()
+Missing ListensOverSctp() {
+  if (Missing none = OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP")) return none;
+  const PrivateNetwork scratch;
+  const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP));
+  if (listen(probe.number(), 1) == 0) return std::nullopt;
+  DemandRefusal(CannotAsk("probe: listen over SCTP", errno), {ENOSYS});
+  return "SCTP cannot listen here (ENOSYS)";
+}
+
 Missing SetsOnTcp(Option option, const std::string& why, int value = 1) {
   const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.open()) throw CannotAsk("probe: TCP socket", errno);
@@ -195,8 +205,9 @@ const Need kMptcp{"mptcp", "no_mptcp", kNewerKernel,
                   [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP, "MPTCP"); }};
 const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which removed it",
                     [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
-const Need kSctp{"sctp", "no_sctp", "build the kernel with CONFIG_IP_SCTP",
-                 [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }, "sctp"};
+const Need kSctp{"sctp", "no_sctp",
+                 "build the kernel with CONFIG_IP_SCTP and the hash that net.sctp.cookie_hmac_alg names",
+                 ListensOverSctp, "sctp"};
 const Need kDccp{"dccp", "no_dccp", "ask Linux before 6.16, which removed it, with CONFIG_IP_DCCP",
                  [] { return OpensSocket(AF_INET, SOCK_DCCP, IPPROTO_DCCP, "DCCP"); }, "dccp dccp_ipv4"};
 const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
