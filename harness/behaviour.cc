@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <vector>
 
+#include "harness/bpf.h"
 #include "harness/cpu.h"
 #include "harness/need.h"
 #include "harness/option.h"
@@ -115,6 +117,49 @@ std::optional<bool> MigrationWakesWaiters() {
   return waiter.told();
 }
 
+// A kernel that keeps the place of a former peer is right by luck where both places are one: hardly for so many peers.
+std::optional<bool> FindsWhatReconnected() {
+  constexpr int kPeers = 8;
+  std::vector<Socket> older;
+  for (int number = 1; number <= kPeers; ++number) {
+    const auto peer = static_cast<uint16_t>(kOtherPort + number);
+    older.push_back(Udp(Loopback4()).ReuseAddr().Bound(kPort).ConnectedTo(Loopback4(), peer));
+  }
+  Socket moved = Udp(Loopback4()).ReuseAddr().Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
+  int found = 0;
+  for (int number = 1; number <= kPeers; ++number) {
+    const auto peer = static_cast<uint16_t>(kOtherPort + number);
+    moved.Connect(Loopback4(), peer);
+    Udp(Loopback4()).Bound(peer).SendTo(Loopback4(), kPort);
+    found += QueuedDatagrams({&moved}).counts.front();
+  }
+  return found == kPeers;
+}
+
+// The program is asked at the first member that the kernel comes upon, which is not connected, and chooses the last.
+// IPv4 sockets are listed newest first, IPv6 sockets of groups oldest first.
+std::optional<bool> ScoresTheProgramsChoice(const Address& address) {
+  if (!MayAsk({&needs::kReusePort})) return std::nullopt;
+  const bool newest_first = address.family() == AF_INET;
+  const SocketSpec member = Udp(address).ReusePort();
+  Socket oldest = member.Bound(kPort), other = member.Bound(kPort), newest = member.Bound(kPort);
+  Socket& chosen = newest_first ? oldest : newest;
+  other.Connect(address, kOtherPort);
+  chosen.Connect(address, kOtherPort);
+  if (!Attach(newest_first ? newest : oldest, ToMember(newest_first ? 0 : 2)).ok()) return std::nullopt;
+  Udp(address).Bound(kOtherPort).SendTo(address, kPort);
+  return QueuedDatagrams({&chosen, &other}).counts.front() == 1;
+}
+
+std::optional<bool> ScoresTheProgramsChoiceOnIpv4() {
+  return ScoresTheProgramsChoice(Loopback4());
+}
+
+std::optional<bool> ScoresTheProgramsChoiceOnIpv6() {
+  if (!MayAsk({&needs::kIpv6})) return std::nullopt;
+  return ScoresTheProgramsChoice(Loopback6());
+}
+
 EpochFact Fact(const Behaviour& behaviour) {
   const PrivateNetwork network;
   try {
@@ -154,6 +199,15 @@ const std::vector<Behaviour>& Behaviours() {
       {"migration_wakes_waiters",
        "wakes those that wait at the listener to which a connection migrates from a closing one",
        "inet_csk_listen_stop(), CVE-2026-46015 (6.1.175, 6.12.86, 7.0)", MigrationWakesWaiters},
+      {"udp_finds_what_reconnected",
+       "finds a connected UDP socket by the peer that it has, also where it had another one before",
+       "commits 5fd0783b99d4 and 9e95b1a94c9c (7.2.9), which mend 78c91ae2c6de of 6.13", FindsWhatReconnected},
+      {"groups_score_the_programs_choice",
+       "weighs the member of an IPv4 UDP group that the group's program chose by that member's own connection",
+       "commit f0ea27e7bfe1 (6.6, 5.10.197)", ScoresTheProgramsChoiceOnIpv4},
+      {"groups_score_the_programs_choice_on_ipv6",
+       "weighs the member of an IPv6 UDP group that the group's program chose by that member's own connection",
+       "commit 50aee97d1511 (6.10), which mends f0ea27e7bfe1", ScoresTheProgramsChoiceOnIpv6},
   };
   return behaviours;
 }

@@ -17,6 +17,7 @@
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
+#include "harness/overrun.h"
 #include "harness/owner.h"
 #include "harness/plug_need.h"
 #include "harness/server_needs.h"
@@ -258,7 +259,7 @@ const std::vector<const Need*>& AllNeeds() {
       &kMigration,   &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
       &kI386,        &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
       &kGunicorn,    &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables,      &kBpf,
-      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors};
+      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors,  &kMemoryInfo};
   return all;
 }
 
