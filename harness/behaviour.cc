@@ -123,14 +123,14 @@ std::optional<bool> FindsWhatReconnected() {
   std::vector<Socket> older;
   for (int number = 1; number <= kPeers; ++number) {
     const auto peer = static_cast<uint16_t>(kOtherPort + number);
-    older.push_back(Udp(Loopback4()).ReuseAddr().Bound(kPort).ConnectedTo(Loopback4(), peer));
+    older.push_back(Udp(Loopback4()).ReuseAddr().Bound(kProbePort).ConnectedTo(Loopback4(), peer));
   }
-  Socket moved = Udp(Loopback4()).ReuseAddr().Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
+  Socket moved = Udp(Loopback4()).ReuseAddr().Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
   int found = 0;
   for (int number = 1; number <= kPeers; ++number) {
     const auto peer = static_cast<uint16_t>(kOtherPort + number);
     moved.Connect(Loopback4(), peer);
-    Udp(Loopback4()).Bound(peer).SendTo(Loopback4(), kPort);
+    Udp(Loopback4()).Bound(peer).SendTo(Loopback4(), kProbePort);
     found += QueuedDatagrams({&moved}).counts.front();
   }
   return found == kPeers;
@@ -142,12 +142,12 @@ std::optional<bool> ScoresTheProgramsChoice(const Address& address) {
   if (!MayAsk({&needs::kReusePort})) return std::nullopt;
   const bool newest_first = address.family() == AF_INET;
   const SocketSpec member = Udp(address).ReusePort();
-  Socket oldest = member.Bound(kPort), other = member.Bound(kPort), newest = member.Bound(kPort);
+  Socket oldest = member.Bound(kProbePort), other = member.Bound(kProbePort), newest = member.Bound(kProbePort);
   Socket& chosen = newest_first ? oldest : newest;
   other.Connect(address, kOtherPort);
   chosen.Connect(address, kOtherPort);
   if (!Attach(newest_first ? newest : oldest, ToMember(newest_first ? 0 : 2)).ok()) return std::nullopt;
-  Udp(address).Bound(kOtherPort).SendTo(address, kPort);
+  Udp(address).Bound(kOtherPort).SendTo(address, kProbePort);
   return QueuedDatagrams({&chosen, &other}).counts.front() == 1;
 }
 
