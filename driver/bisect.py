@@ -192,13 +192,12 @@ def _between(options: Options, console: Console) -> int:
 
 
 def series(older: str, newer: str) -> Sequence[Kernel]:
-    """The catalogue's kernels from one to the other, ends included, of the kind and architecture of both.
+    """The catalogue's kernels from one to the other, ends included, on the machine of both.
 
     A word is a version, for this machine's architecture, or a name.  Stop where it means none, or the two no series.
     """
     first, last = _meant(older)[0], _meant(newer)[-1]
-    kind = (first.kind, first.architecture)
-    alike = [kernel for kernel in catalogue.load() if (kernel.kind, kernel.architecture) == kind]
+    alike = [kernel for kernel in catalogue.load() if kernel.machine == first.machine]
     if last not in alike:
         raise Stop(f"{first.name} and {last.name} are of two architectures or kinds: name two of one")
     chosen = alike[alike.index(first) : alike.index(last) + 1]
@@ -210,8 +209,7 @@ def series(older: str, newer: str) -> Sequence[Kernel]:
 
 def _meant(word: str) -> list[Kernel]:
     """Those of this version, which may have been packaged more than once, or the one of this name."""
-    kind = ("qemu", catalogue.here())
-    at_home = [kernel for kernel in catalogue.load() if (kernel.kind, kernel.architecture) == kind]
+    at_home = [kernel for kernel in catalogue.load() if kernel.machine == ("qemu", catalogue.here(), 1)]
     if of_version := [kernel for kernel in at_home if kernel.version == word]:
         return of_version
     for name in (word, f"deb:{word}"):

@@ -28,7 +28,8 @@ class Kernel:
     """One entry of the catalogue.
 
     `version` is upstream's, `release` what uname(2) says; `packages` are `name=version`, or a name alone where any
-    version does.  `kind` is the machine that it runs in.  `modules` is whether the packages hold modules.
+    version does.  `kind` is the machine that it runs in.  `modules` is whether the packages hold modules,
+    `processors` how many a QEMU guest has.
     """
 
     name: str
@@ -39,7 +40,13 @@ class Kernel:
     architecture: str = "amd64"
     kind: str = "qemu"  # qemu, uml or gvisor
     modules: bool = True
+    processors: int = 1
     groups: tuple[str, ...] = ()
+
+    @property
+    def machine(self) -> tuple[str, str, int]:
+        """What kernels have in common that differ in nothing but their release."""
+        return self.kind, self.architecture, self.processors
 
 
 @cache

@@ -52,7 +52,7 @@ QUIET = "quiet loglevel=1 mitigations=off cryptomgr.notests=1 panic=-1 reboot=t 
 
 @dataclass(frozen=True)
 class Qemu:
-    """A kernel of an architecture, with the modules to load at boot.
+    """A kernel of an architecture, with the modules to load at boot, on so many processors.
 
     `snapshots` is a folder; None: boot each time. `say` hears why there is none.
     """
@@ -64,6 +64,7 @@ class Qemu:
     snapshots: Path | None
     name: str
     say: Callable[[str], None]
+    processors: int = 1
 
     @property
     def sweep_parts(self) -> int:
@@ -111,7 +112,7 @@ class Qemu:
         monitor, its_monitor = socket_pair()
         keep = [its, its_monitor]
         command = [
-            board.program, *board.options, "-accel", accelerator(board.program), "-smp", "1", "-m", str(MEMORY),
+            board.program, *board.options, "-accel", accelerator(board.program), "-smp", str(self.processors), "-m", str(MEMORY),
             "-nodefaults", "-no-reboot", "-nographic", "-kernel", str(self.kernel), "-initrd", str(image),
             "-append", f"{board.append} {QUIET}",
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
@@ -134,7 +135,8 @@ class Qemu:
         if self.snapshots is None:
             return None
         board = BOARDS[self.architecture]
-        parts = [_version(board.program), repr(board), QUIET, str(MEMORY), accelerator(board.program)]
+        parts = [_version(board.program), repr(board), QUIET, str(MEMORY), accelerator(board.program),
+                 str(self.processors)]
         digest = hashlib.sha256("\n".join(parts).encode())
         digest.update(self.kernel.read_bytes())
         digest.update(self._initramfs)

@@ -78,7 +78,8 @@ def machine(
         return UserModeLinux(image.kernel, init, modules)
     if image.kind == "gvisor":
         return Gvisor(image.kernel, init)
-    return Qemu(image.architecture, image.kernel, init, modules, cache.folder() / "snapshots", target.name, say)
+    return Qemu(image.architecture, image.kernel, init, modules, cache.folder() / "snapshots", target.name, say,
+                target.kernel.processors if target.kernel else 1)
 
 
 def image(target: Target, folder: Path, say: Callable[[str], None]) -> Image:

@@ -42,7 +42,7 @@ class TheList(unittest.TestCase):
 
     def test_all_is_every_kind_of_machine(self) -> None:
         kinds = Counter((k.kind, k.architecture == "amd64") for k in select(["all"]))
-        self.assertEqual(kinds, {("qemu", True): 12, ("qemu", False): 4, ("uml", True): 4, ("gvisor", True): 1})
+        self.assertEqual(kinds, {("qemu", True): 13, ("qemu", False): 4, ("uml", True): 4, ("gvisor", True): 1})
 
     def test_lts_is_one_of_each_series(self) -> None:
         series = [".".join(k.version.split(".")[:2]) for k in select(["lts"])]
@@ -56,7 +56,7 @@ class TheList(unittest.TestCase):
 
 class Words(unittest.TestCase):
     def test_each_kernel_once_and_in_the_order_of_the_list(self) -> None:
-        self.assertEqual(names("deb-6.12.43", "deb-5.10.218", "deb-6.12.4*"), ["deb-5.10.218", "deb-6.12.43"])
+        self.assertEqual(names("deb-6.12.43", "deb-5.10.218", "deb-5.10.21*"), ["deb-5.10.218", "deb-6.12.43"])
 
     def test_deb_is_of_this_architecture_alone(self) -> None:
         with mock.patch.object(catalogue, "here", lambda: "amd64"):
