@@ -77,7 +77,7 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     ended.sort(key=lambda one: order.index(one.target.name))
     runs = [one.run for one in ended if one.run]
     if runs:
-        console.line("\n" + matrix.text(runs).rstrip())
+        console.news("\n" + matrix.text(runs).rstrip())
     for one in ended:
         if one.beside.strip():
             console.line(f"\n{one.target.name}: {one.beside.strip()}")
@@ -137,7 +137,8 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
         return _Ended(target, None, Exit.CANNOT_RUN)
     if recorded.problem and not interrupts.seen:
         console.error(_of(target.name, str(recorded.problem)))
-    console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
+    wrong = _unexpected(recorded.run, folder)
+    (console.line if wrong else console.news)("\n".join([_line(recorded, time.monotonic() - begun), *wrong]))
     # Another program's cases are not the suite's.
     beside, differs = ("", 0) if question.options.program else compare.beside_baseline(
         recorded.run, question.listing, console)
