@@ -356,7 +356,7 @@ CONTRIBUTING.md has the rest."""
 def _new(parser: _Parser) -> None:
     parser.description = "Begins a file of cases."
     parser.epilog = NEW
-    parser.add_argument("words", nargs=2, metavar=("case", "NAME"), help="what to begin, and its name")
+    parser.add_argument("words", nargs=2, metavar="case NAME", help="what to begin, and its name")
 
 
 COMPLETION = """\

@@ -19,7 +19,6 @@ _portshare_run_all() {
   local program=${1/#\~\//$HOME/}
   mapfile -t COMPREPLY < <(
     printf '%s\n' "${COMP_WORDS[@]:1:COMP_CWORD}" | "$program" completion candidates 2>/dev/null)
-  if [[ ${COMPREPLY[0]-} == *. ]]; then compopt -o nospace; fi  # a topic, whose cases come next
 }
 complete -o default -F _portshare_run_all run_all.sh
 """
@@ -64,10 +63,12 @@ def _takes_equals_sign(option: argparse.Action) -> bool:
 
 def _fitting(word: str, known: Iterable[str], ids: bool = False) -> list[str]:
     """Those that begin with the word; of ids no more than to the next dot, or sixteen hundred would be shown."""
-    fitting = [name for name in known if name.startswith(word)]
-    if ids:
-        fitting = [name[:dot + 1] if (dot := name.find(".", len(word))) >= 0 else name for name in fitting]
-    return sorted(set(fitting))
+    fitting = {name for name in known if name.startswith(word)}
+    parts = {name[:dot + 1] if ids and (dot := name.find(".", len(word))) >= 0 else name for name in fitting}
+    # Alone it would be taken for the whole word.
+    if len(parts) == 1 and not parts <= fitting:
+        return _fitting(parts.pop(), fitting, ids)
+    return sorted(parts)
 
 
 def _nothing(options: Options) -> list[str]:

@@ -220,10 +220,11 @@ class Completion(FrontDoor):
         self.assertIn("emulated-3.8", self.offered("--kernel", "emu"))
 
     def test_cases_are_offered_dot_by_dot(self) -> None:
-        self.command("passes passed")
+        self.command("passes passed other.passes")
         (self.folder / "program").rename(self.folder / "portshare_cases")
-        self.assertEqual(self.offered("'to"), ["topic."])
+        self.assertEqual(self.offered("'to"), ["topic.passed", "topic.passes"])
         self.assertEqual(self.offered("topic.pas"), ["topic.passed", "topic.passes"])
+        self.assertEqual(self.offered(""), sorted([*COMMANDS, "other.", "topic."]))
         self.assertEqual(self.offered("bisect", "--case", "topic.f"), [])
 
     def test_runs_are_offered_to_those_that_read_them(self) -> None:
