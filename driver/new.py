@@ -31,7 +31,7 @@ def new(options: Options, console: Console) -> int:
   1. edit      {shown}: the question in its first comment, a claim, its cases; ids begin with {name}
   2. ask       ./run_all.sh '{name}.*' -v
   3. doubt     flip what a case expects, and see it fail once
-  4. check     ./run_all.sh --self-test claims clang_format
+  4. check     ./run_all.sh --self-test claims clang_format && python3 -m unittest selftest.python.test_arrows
 CONTRIBUTING.md says what each of these may complain of""")
     return Exit.EXPECTED
 
