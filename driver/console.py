@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sys
+import threading
 from typing import TextIO
 
 
@@ -22,6 +23,7 @@ class Console:
         self.quiet = quiet
         self._color = color
         self._lines = sys.stdout
+        self._one_at_a_time = threading.RLock()  # a line must not begin where another thread's status stands
         self._look_at_terminal()
         self.lost: OSError | None = None  # why standard output did not take everything
         self._status_shown: TextIO | None = None
@@ -72,15 +74,21 @@ class Console:
         stream = self._lines if self.live else sys.stderr
         if self.quiet or not stream.isatty() or os.environ.get("TERM") == "dumb":
             return
-        self._write(stream, f"\r{text[: self.width - 1]}\x1b[K")
-        self._status_shown = stream
+        with self._one_at_a_time:
+            self._write(stream, f"\r{text[: self.width - 1]}\x1b[K")
+            self._status_shown = stream
 
     def clear_status(self) -> None:
-        if self._status_shown:
-            shown, self._status_shown = self._status_shown, None
-            self._write(shown, "\r\x1b[K")
+        with self._one_at_a_time:
+            if self._status_shown:
+                shown, self._status_shown = self._status_shown, None
+                self._write(shown, "\r\x1b[K")
 
     def _write(self, stream: TextIO, text: str) -> None:
+        with self._one_at_a_time:
+            self._write_alone(stream, text)
+
+    def _write_alone(self, stream: TextIO, text: str) -> None:
         if not text.startswith("\r"):
             self.clear_status()
         try:

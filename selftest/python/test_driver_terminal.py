@@ -4,7 +4,9 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
+import shlex
 import struct
 import subprocess
 import tempfile
@@ -12,10 +14,12 @@ import termios
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from driver import arguments, completion, run
 from driver.arguments import COMMANDS, Options
 from driver.console import Console
+from driver.matrix import Board, Quiet
 from driver.status_line import middle_out, status_line
 from driver.stop import Stop
 from driver.time_left import TimeLeft, costs
@@ -185,6 +189,38 @@ class OnATerminal(FrontDoor):
         said = self.shown(80, "-q", NO_COLOR="1")
         self.assertIn("fail     topic.fails", said)
         self.assertNotIn("\x1b", said)
+
+
+class ManyTargets(unittest.TestCase):
+    def test_one_line_tells_of_those_that_run(self) -> None:
+        console = mock.Mock(Console, live=True, quiet=False, width=80)
+        board = Board(console, 3)
+        one, other = Quiet(board, "here"), Quiet(board, "deb-6.1.192")
+        one.status("[1/2]")
+        other.status("[0/2]")
+        console.status.assert_called_with("[0/3] here [1/2]  deb-6.1.192 [0/2]")
+        board.end("here")
+        other.status("[1/2]")
+        console.status.assert_called_with("[1/3] deb-6.1.192 [1/2]")
+        self.assertLessEqual(one.width + other.width + len("[0/3] here   deb-6.1.192 "), console.width)
+        self.assertTrue(other.live)
+
+
+class Documents(unittest.TestCase):
+    def test_what_contributing_names_is_there(self) -> None:
+        text = (arguments.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        folders = "bench|cases|docs|driver|harness|kernels|model|netns|results|selftest"
+        named = set(re.findall(rf"\b(?:{folders})/[\w./]*\w", text)) - {"cases/closed_holder.cc"}
+        self.assertGreater(len(named), 10)
+        real = [name for name in named if not re.search("NAME|RUN", name)]
+        self.assertEqual([name for name in real if not (arguments.ROOT / name).exists()], [])
+
+    def test_its_commands_are_commands(self) -> None:
+        text = (arguments.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        commands = re.findall(r"^ +\./run_all\.sh (.*?)(?:  .*| [|>&].*)?$", text, re.MULTILINE)
+        self.assertGreater(len(commands), 10)
+        for words in commands:
+            arguments.parse(shlex.split(words, comments=True))
 
 
 class Completion(FrontDoor):
