@@ -48,7 +48,7 @@ class StatusLine(unittest.TestCase):
                 self.assertLess(len(status_line(COUNTS, "1 h 12 min left", case_id, width)), width + (width == 0), width)
 
     def test_a_short_id_is_whole_where_a_long_one_would_be_cut(self) -> None:
-        self.assertTrue(status_line(COUNTS, "", "a.b", 80).endswith("19 known  a.b"))
+        self.assertTrue(status_line(COUNTS, "", "a.b", 60).endswith("19 known  a.b"))
 
     def test_an_id_keeps_its_topic_and_its_row(self) -> None:
         for width in range(10, len(ID) + 2):
@@ -149,15 +149,15 @@ class Scripts(FrontDoor):
 
 
 class OnATerminal(FrontDoor):
-    def shown(self, columns: int, *options: str, **environment: str) -> str:
-        """All that a terminal of this width got of a run."""
+    def shown(self, columns: int, *options: str, stdout: int | None = None, **environment: str) -> str:
+        """All that a terminal of this width got of a run; with `stdout` of what went to standard error."""
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         inherited = {k: v for k, v in self.environment.items() if k != "COLUMNS"}
         command = self.command("passes fails a_case_with_a_name_that_no_small_terminal_has_any_room_for", *options)
         process = subprocess.Popen(command, cwd=self.folder, env=inherited | {"TERM": "xterm"} | environment,
-                                   stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL)
+                                   stdout=theirs if stdout is None else stdout, stderr=theirs, stdin=subprocess.DEVNULL)
         os.close(theirs)
         said, give_up = b"", time.monotonic() + DEADLINE
         try:
@@ -184,6 +184,10 @@ class OnATerminal(FrontDoor):
         self.assertNotIn(" left", "".join(self.states(first)))
         self.assertIn(" s left", "".join(self.states(second)))
         self.assertIn("\x1b[31mfail    \x1b[0m topic.fails", first)
+
+    def test_beside_a_document_the_status_line_fits_standard_error(self) -> None:
+        states = self.states(self.shown(40, "--json", stdout=subprocess.DEVNULL))
+        self.assertLess(max(map(len, states)), 40)
 
     def test_quiet_has_no_status_line_and_no_color_no_color(self) -> None:
         said = self.shown(80, "-q", NO_COLOR="1")
