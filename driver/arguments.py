@@ -348,9 +348,12 @@ def _rules(parser: _Parser) -> None:
 NEW = """\
 NAME is the question in a few words: closed_holder is asked in cases/closed_holder.cc.
 
+examples:
   ./run_all.sh new case closed_holder     writes the file from docs/case_template.cc, a whole case that passes
   ./run_all.sh 'closed_holder.*' -v       builds it and runs it; no list has to be told
-CONTRIBUTING.md has the rest."""
+
+CONTRIBUTING.md has the rest.
+exit codes: 0 written, 2 not: the name cannot be one, or is taken"""
 
 
 def _new(parser: _Parser) -> None:
@@ -360,10 +363,12 @@ def _new(parser: _Parser) -> None:
 
 
 COMPLETION = """\
-  eval "$(./run_all.sh completion bash)"                                        in this shell
-  ./run_all.sh completion bash > ~/.local/share/bash-completion/completions/run_all.sh   in all to come
+examples:
+  eval "$(./run_all.sh completion bash)"          in this shell
+  ./run_all.sh completion bash > ~/.local/share/bash-completion/completions/run_all.sh
+                                                  in all to come, where the package bash-completion is installed
 
-It asks ./run_all.sh itself at each TAB: commands, options, their values, kernels, case ids and runs, as they are then."""
+It asks ./run_all.sh itself at each TAB: commands, options, values, kernels, case ids and runs, as they are then."""
 
 
 def _completion(parser: _Parser) -> None:
@@ -424,6 +429,8 @@ def _check(options: Options) -> None:
     if options.command == "report" and not options.html and len(options.words) > 1:
         raise Stop(f"one word too many: {options.words[1]!r}: several runs make one page with --html FILE; "
                    "see ./run_all.sh report --help")
+    if options.self_test and options.json:
+        raise Stop("--json tells of a run, --self-test makes none: leave one of them out")
     if options.wanted and (options.between or (options.wanted in ("pass", "fail")) is not bool(options.case)):
         raise Stop("--wanted goes with --kernel: pass or fail of a case, true or false of an epoch; "
                    "see ./run_all.sh bisect --help")

@@ -114,7 +114,8 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
     for case_id, reasons in idle.items():
         console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
-    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
+    console.news("")
+    console.line(f"{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
     if interrupts.seen:
         return Exit.INTERRUPTED
     unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(runs))

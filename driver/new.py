@@ -16,7 +16,7 @@ def new(options: Options, console: Console) -> int:
     """Stop where the name cannot be one, or is taken; nothing that exists is written over."""
     what, name = options.words
     if what != "case":
-        raise Stop(f"new cannot make {what!r}: case is there; CONTRIBUTING.md has how to add a rule, a kernel, a format")
+        raise Stop(f"new makes no {what!r} but a case; CONTRIBUTING.md has how to add a rule, a kernel, a format")
     _demand_free(name)
     path = CASES / f"{name}.cc"
     text = TEMPLATE.read_text(encoding="utf-8")
@@ -62,4 +62,5 @@ def _demand_free(name: str) -> None:
     for folder in ("harness", "model", "netns"):
         for header in sorted((ROOT / folder).rglob("*.h")):
             if word.search(header.read_text(encoding="utf-8")):
-                raise Stop(f"{name} is taken: {header.relative_to(ROOT)} has a {camel(name)}; choose a name of more words")
+                has = f"{header.relative_to(ROOT)} has a {camel(name)}"
+                raise Stop(f"{name} is taken: {has}; choose a name of more words")

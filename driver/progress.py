@@ -120,8 +120,8 @@ class Progress:
         if self._verbose or status not in EXPECTED:
             case, attempt = key
             again = f" (attempt {attempt})" if attempt > 1 else ""
-            word = f"{status:8}" if status in EXPECTED else paint(f"{status:8}", "red", Style(self._console.color, self._console.width))
-            self._console.line(f"{word} {case}{again}  {remark}".rstrip())
+            style = Style(self._console.color and status not in EXPECTED, self._console.width)
+            self._console.line(f"{paint(f'{status:8}', 'red', style)} {case}{again}  {remark}".rstrip())
 
     def _show(self) -> None:
         done = len(self.status)

@@ -1,4 +1,4 @@
-"""The line that rewrites itself while a run goes on, fitted to the terminal: a line that wraps cannot be overwritten."""
+"""The line that rewrites itself while a run goes on, fitted to the terminal: what wraps cannot be overwritten."""
 
 from collections.abc import Sequence
 

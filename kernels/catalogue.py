@@ -66,8 +66,8 @@ def _kernel(entry: dict[str, Any], path: Path) -> Kernel:
     missing = [field.name for field in fields(Kernel) if field.default is MISSING and field.name not in entry]
     unknown = sorted(set(entry) - {field.name for field in fields(Kernel)})
     if missing or unknown:
-        words = [f"{', '.join(names)} is {what}" for names, what in ((missing, "missing"), (unknown, "no field")) if names]
-        raise NoKernel(f"{where}: {'; '.join(words)}: the file's first lines say what there is")
+        words = [f"{name} is missing" for name in missing] + [f"{name} is no field" for name in unknown]
+        raise NoKernel(f"{where}: {', '.join(words)}; the file's first lines say what there is")
     for name in _LISTS & set(entry):
         if not isinstance(entry[name], list):
             raise NoKernel(f"{where}: {name} is a list: [\"...\"]")

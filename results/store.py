@@ -38,7 +38,7 @@ def save(run: Run, folder: Path) -> Path:
 
 
 def text(run: Run) -> str:
-    """The JSON document of a run. It keeps to ASCII: a lone surrogate in a message cannot stop it from being written."""
+    """A run as JSON. It keeps to ASCII, so that a lone surrogate in a message cannot stop it from being written."""
     return json.dumps(run.to_json(), indent=1, allow_nan=False) + "\n"
 
 

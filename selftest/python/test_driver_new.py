@@ -63,7 +63,7 @@ class NewCase(unittest.TestCase):
         self.assert_refused("taken: the sweep", "case", "explore")
 
     def test_there_are_only_cases(self) -> None:
-        self.assert_refused("cannot make 'rule'", "rule", "a_rule")
+        self.assert_refused("makes no 'rule'", "rule", "a_rule")
 
 
 if __name__ == "__main__":

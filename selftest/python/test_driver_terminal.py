@@ -45,7 +45,7 @@ class StatusLine(unittest.TestCase):
     def test_no_width_is_exceeded(self) -> None:
         for width in range(1, 220):
             for case_id in ("", "a.b", ID):
-                self.assertLess(len(status_line(COUNTS, "1 h 12 min left", case_id, width)), width + (width == 0), width)
+                self.assertLess(len(status_line(COUNTS, "1 h 12 min left", case_id, width)), width)
 
     def test_a_short_id_is_whole_where_a_long_one_would_be_cut(self) -> None:
         self.assertTrue(status_line(COUNTS, "", "a.b", 60).endswith("19 known  a.b"))
@@ -129,6 +129,9 @@ class Scripts(FrontDoor):
     def test_quiet_and_verbose_exclude_each_other(self) -> None:
         self.assertTrue(arguments.parse(["-q"]).quiet)
         self.assertRaises(Stop, arguments.parse, ["-q", "-v"])
+
+    def test_a_self_test_is_no_document(self) -> None:
+        self.assertRaisesRegex(Stop, "--self-test", arguments.parse, ["--self-test", "--json"])
 
     def test_json_is_one_document_and_the_rest_is_elsewhere(self) -> None:
         ended = self.ask("passes fails", "--json")
@@ -281,7 +284,8 @@ class Completion(FrontDoor):
             "report reproduce", "complete -o default -F _portshare_run_all run_all.sh"], asked.stderr)
 
     def test_another_shell_is_refused_in_one_line(self) -> None:
-        self.assertRaisesRegex(Stop, "^.*'fish'.*bash.*$", completion.completion, arguments.parse(["completion", "fish"]), Console())
+        asked = arguments.parse(["completion", "fish"])
+        self.assertRaisesRegex(Stop, "^.*'fish'.*bash.*$", completion.completion, asked, Console())
 
 
 if __name__ == "__main__":
