@@ -14,10 +14,12 @@ from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
-            "kernels", "compare", "bless", "bisect", "export")
+            "kernels", "compare", "bless", "bisect", "export", "new", "completion")
 KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone, and the one that keeps no run either.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
+# Those that start no program of the project's.
+OWN_COMMANDS = ("new", "completion")
 
 EXAMPLES = """\
 examples:
@@ -25,6 +27,8 @@ examples:
   ./run_all.sh 'tcp_reuseaddr.*' -v       one topic, a line a case
   ./run_all.sh 'udp_*' --repeat 200 --shuffle
                                           again and again, in new orders
+  ./run_all.sh -q --label tcp             only what is unexpected, and the last line
+  ./run_all.sh --json 'udp_*'             for a script: the run as one JSON document, all else on standard error
   ./run_all.sh explain ES-10              one claim: sources, cases, last answers
   sudo ./run_all.sh --install-deps        install what is missing, build and run
   sudo ./run_all.sh --install-deps=servers --label servers
@@ -34,7 +38,7 @@ examples:
                                           any steps: what the kernel does, and why
 
 other commands: claims [--json], explain ID, report [RUN ...], export FORMAT [RUN], compare A B, bless [RUN],
-                bisect, reproduce, sweep, rules, bench, kernels; each has --help.
+                bisect, reproduce, sweep, rules, bench, kernels, new case NAME, completion bash; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -60,6 +64,7 @@ class Options:
     kernel: list[str] = field(default_factory=list)  # none: here
     in_one_process: bool = False
     verbose: bool = False
+    quiet: bool = False
     junit: Path | None = None
     ktap: Path | None = None
     self_test: bool = False
@@ -108,6 +113,11 @@ def parse(argv: list[str]) -> Options:
     return options
 
 
+def actions(command: str) -> list[argparse.Action]:
+    """What the command takes."""
+    return _parser(command)._actions  # argparse has no public name for them
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Stop(f"{message}; see {self.prog} --help")
@@ -133,6 +143,8 @@ def _parser(command: str) -> _Parser:
         "bless": (_bless, " [RUN]"),
         "bisect": (_bisect, ""),
         "export": (_export, " FORMAT [RUN] | kselftest DIR"),
+        "new": (_new, " case NAME"),
+        "completion": (_completion, " bash"),
     }[command]
     parser = _Parser(
         prog=prog,
@@ -144,15 +156,17 @@ def _parser(command: str) -> _Parser:
     )
     add_own(parser)
     add = parser.add_argument_group("everywhere").add_argument
-    add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
-    if command not in (*EXPLORER_COMMANDS, "kernels"):
+    if command != "new":
+        add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
+    if command not in (*EXPLORER_COMMANDS, "kernels", "new"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    if command not in ("sweep", "kernels", "compare", "bless", "bisect"):
+    if command not in ("sweep", "kernels", "compare", "bless", "bisect", *OWN_COMMANDS):
         what = {"bench": "portshare_bench or the explorer"}.get(
             command, "the explorer" if command in EXPLORER_COMMANDS else "a case program")
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
-    add("--install-deps", dest="install", choices=("needed", "servers", "bench"), metavar="[=GROUP]",
+    if command not in OWN_COMMANDS:
+        add("--install-deps", dest="install", choices=("needed", "servers", "bench"), metavar="[=GROUP]",
         help="install missing packages first (as root); with =servers those of the servers, too, that cases start, "
              "with =bench those that are measured")
     add("-h", "--help", action="store_true", help="this text")
@@ -179,8 +193,12 @@ def _run(parser: _Parser) -> None:
         help="seconds that a case may take (10); the sweep has limits of its own")
     add("--in-one-process", action="store_true", help="all cases in one process, without ctest")
     add("--self-test", action="store_true", help="run the project's own tests; GLOB then names checks")
-    add = parser.add_argument_group("what to write").add_argument
-    add("-v", "--verbose", action="store_true", help="a line for each case as it ends")
+    group = parser.add_argument_group("what to write")
+    add, much = group.add_argument, group.add_mutually_exclusive_group().add_argument
+    much("-v", "--verbose", action="store_true", help="a line for each case as it ends")
+    much("-q", "--quiet", action="store_true", help="only what is unexpected, and the last line")
+    add("--json", action="store_true",
+        help="the run as JSON on standard output, all else on standard error; with --list an array of ids")
     add("--junit", type=Path, metavar="FILE", help="the run as JUnit XML")
     add("--ktap", type=Path, metavar="FILE", help="the run as KTAP")
 
@@ -327,6 +345,38 @@ def _rules(parser: _Parser) -> None:
     parser.add_argument("--check", action="store_true", help="only say whether docs/rules.md is up to date")
 
 
+NEW = """\
+NAME is the question in a few words: closed_holder is asked in cases/closed_holder.cc.
+
+examples:
+  ./run_all.sh new case closed_holder     writes the file from docs/case_template.cc, a whole case that passes
+  ./run_all.sh 'closed_holder.*' -v       builds it and runs it; no list has to be told
+
+CONTRIBUTING.md has the rest.
+exit codes: 0 written, 2 not: the name cannot be one, or is taken"""
+
+
+def _new(parser: _Parser) -> None:
+    parser.description = "Begins a file of cases."
+    parser.epilog = NEW
+    parser.add_argument("words", nargs=2, metavar="case NAME", help="what to begin, and its name")
+
+
+COMPLETION = """\
+examples:
+  eval "$(./run_all.sh completion bash)"          in this shell
+  ./run_all.sh completion bash > ~/.local/share/bash-completion/completions/run_all.sh
+                                                  in all to come, where the package bash-completion is installed
+
+It asks ./run_all.sh itself at each TAB: commands, options, values, kernels, case ids and runs, as they are then."""
+
+
+def _completion(parser: _Parser) -> None:
+    parser.description = "Completion of the command line at TAB: what a shell has to be told."
+    parser.epilog = COMPLETION
+    parser.add_argument("words", nargs="+", metavar="SHELL", help="bash")
+
+
 BENCH = """\
   tcp          one acceptor that hands off, many that race in accept() or by epoll, one SO_REUSEPORT listener each
   udp          one shared socket, one each
@@ -379,6 +429,8 @@ def _check(options: Options) -> None:
     if options.command == "report" and not options.html and len(options.words) > 1:
         raise Stop(f"one word too many: {options.words[1]!r}: several runs make one page with --html FILE; "
                    "see ./run_all.sh report --help")
+    if options.self_test and options.json:
+        raise Stop("--json tells of a run, --self-test makes none: leave one of them out")
     if options.wanted and (options.between or (options.wanted in ("pass", "fail")) is not bool(options.case)):
         raise Stop("--wanted goes with --kernel: pass or fail of a case, true or false of an epoch; "
                    "see ./run_all.sh bisect --help")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from driver.arguments import Options
 from driver.console import Console
-from driver.matrix import Quiet
+from driver.matrix import Board, Quiet
 from driver.processes import Interrupts
 from driver.record import Question, Recorded, record
 from driver.run_folder import RunFolder
@@ -117,7 +117,7 @@ def _ask(question: Question, target: Target, console: Console, interrupts: Inter
 def _record(question: Question, target: Target, name: str, console: Console, interrupts: Interrupts) -> Recorded:
     folder = RunFolder(question.options.results_dir, name)
     try:
-        return record(question, target, folder, Quiet(console, target.name), interrupts)
+        return record(question, target, folder, Quiet(Board(console, 1), target.name), interrupts)
     finally:
         if interrupts.seen:
             raise KeyboardInterrupt

@@ -154,7 +154,7 @@ def _step(command: Sequence[str | Path], what: str, console: Console) -> None:
     with processes.started(command, text=True, errors="replace", **popen) as process:
         for line in process.stdout:
             if step := STEP.match(line):
-                if not steps and not console.live:
+                if not steps and not console.live and not console.quiet:
                     console.remark(f"building: {step[1]} steps")
                 steps = step[1]
                 console.status(f"building {line.rstrip()}")
@@ -164,5 +164,5 @@ def _step(command: Sequence[str | Path], what: str, console: Console) -> None:
     if process.returncode != 0:
         console.remark("".join(said).rstrip())
         raise Stop(f"{what} failed, its output is above: repair it, or build afresh with --build-dir DIR")
-    if steps:
+    if steps and not console.quiet:
         console.remark(f"built in {time.monotonic() - begun:.1f} s")

@@ -17,7 +17,7 @@ from results.claims import Listing
 from results.decode import Malformed
 from results.run import Run
 
-# A new format is one more entry.
+# A new format is one more entry, and what CONTRIBUTING.md names beside it.
 FORMATS: dict[str, Callable[[Run], str]] = {
     "junit": junit.render,
     "kcidb": kcidb.render,

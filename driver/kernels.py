@@ -29,7 +29,7 @@ def kernels(options: Options, console: Console) -> int:
 def selected(words: Sequence[str]) -> list[Kernel]:
     try:
         return catalogue.select(words)
-    except catalogue.UnknownKernel as error:
+    except NoKernel as error:
         raise Stop(str(error)) from None
 
 

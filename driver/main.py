@@ -1,7 +1,8 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
 from driver import (
-    arguments, bench, bisect, build, compare, explore, export, kernels, lookup, processes, run, selftest,
+    arguments, bench, bisect, build, compare, completion, explore, export, kernels, lookup, new, processes, run,
+    selftest,
 )  # fmt: skip
 from driver.arguments import Options
 from driver.console import Console
@@ -22,6 +23,8 @@ COMMANDS = {
     "bless": compare.bless,
     "bisect": bisect.bisect,
     "export": export.export,
+    "new": new.new,
+    "completion": completion.completion,
 }
 
 
@@ -32,7 +35,7 @@ def main(argv: list[str]) -> int:
     processes.adopt_orphans()
     try:
         options = arguments.parse(argv)
-        console = Console(options.color)
+        console = Console(options.color, options.quiet)
         code = _do(options, console)
     except Stop as stop:
         console.error(str(stop))

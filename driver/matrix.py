@@ -25,20 +25,48 @@ SHOWN = 10  # unexpected answers of a target
 _ORDER = (Exit.NOTHING_SELECTED, Exit.EVERYTHING_SKIPPED, Exit.EXPECTED, Exit.CANNOT_RUN, Exit.UNEXPECTED_ANSWER)
 
 
-class Quiet(Console):
-    """Of what is said of one of many targets only the errors are of interest, and whose they are."""
+class Board:
+    """The line that rewrites itself, of many targets: how many have ended, and how far those are that run."""
 
-    def __init__(self, console: Console, target: str) -> None:
-        super().__init__("never")
-        self.live = False
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self._total = total
+        self._ended = 0
+        self._states: dict[str, str] = {}
+
+    def tell(self, target: str, state: str) -> None:
+        self._states[target] = state
+        told = "  ".join(f"{name} {said}" for name, said in list(self._states.items()))
+        self.console.status(f"[{self._ended}/{self._total}] {told}" if self._total > 1 else told)
+
+    def end(self, target: str) -> None:
+        self._states.pop(target, None)
+        self._ended += 1
+
+
+class Quiet(Console):
+    """Of what is said of one of many targets only the errors are of interest, and whose they are; and how far it is."""
+
+    def __init__(self, board: Board, target: str) -> None:
+        super().__init__("never", board.console.quiet)
+        self.live = board.console.live
         self._target = target
-        self._all = console
+        self._board = board
+        self._all = board.console
+
+    @property
+    def width(self) -> int:
+        """Its share of the board."""
+        return max(12, self._all.width // SIDE_BY_SIDE - len(self._target) - 6)
 
     def line(self, text: str) -> None:
         pass
 
     def status(self, text: str) -> None:
-        pass
+        self._board.tell(self._target, text)
+
+    def clear_status(self) -> None:
+        pass  # the others' is there, too
 
     def remark(self, text: str) -> None:
         self._all.remark(_of(self._target, text))
@@ -68,23 +96,26 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
         raise Stop("--junit and --ktap tell of one kernel: name one with --kernel")
     ended: list[_Ended] = []
     begun = time.monotonic()
+    board = Board(console, len(chosen))
     with Interrupts() as interrupts:
         for target in (target for target in chosen if not target.guest):
             if not interrupts.seen:
-                ended.append(_one(question, target, console, interrupts))
-        _side_by_side(question, [target for target in chosen if target.guest], ended, console, interrupts)
+                ended.append(_one(question, target, board, interrupts))
+        _side_by_side(question, [target for target in chosen if target.guest], ended, board, interrupts)
+    console.clear_status()
     order = [target.name for target in chosen]
     ended.sort(key=lambda one: order.index(one.target.name))
     runs = [one.run for one in ended if one.run]
     if runs:
-        console.line("\n" + matrix.text(runs).rstrip())
+        console.news("\n" + matrix.text(runs).rstrip())
     surprising = {one.target.name: one.beside.strip() for one in ended if one.beside.strip()}
     for name, beside in surprising.items():
         console.line(f"\n{name}: {beside}")
     idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
     for case_id, reasons in idle.items():
         console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
-    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s; "
+    console.news("")
+    console.line(f"{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s; "
                  f"surprises beside a baseline: {', '.join(surprising) or 'none'}")
     if interrupts.seen:
         return Exit.INTERRUPTED
@@ -95,7 +126,7 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
 
 
 def _side_by_side(
-    question: Question, guests: Sequence[Target], ended: list[_Ended], console: Console, interrupts: Interrupts
+    question: Question, guests: Sequence[Target], ended: list[_Ended], board: Board, interrupts: Interrupts
 ) -> None:
     # One that takes minutes is not left for the end, when the other core would have no work.
     waiting: queue.SimpleQueue[Target | None] = queue.SimpleQueue()
@@ -105,9 +136,9 @@ def _side_by_side(
     def work() -> None:
         while not interrupts.seen and (target := waiting.get()):
             try:
-                ended.append(_one(question, target, console, interrupts))
+                ended.append(_one(question, target, board, interrupts))
             except Exception:  # a fault of our own: the others are asked all the same
-                console.error(f"{target.name}: {traceback.format_exc()}")
+                board.console.error(f"{target.name}: {traceback.format_exc()}")
                 ended.append(_Ended(target, None, Exit.CANNOT_RUN))
 
     threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
@@ -126,19 +157,24 @@ def _takes_minutes(target: Target) -> bool:
     return kernel is not None and (kernel.kind == "gvisor" or kernel.architecture != catalogue.here())
 
 
-def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> _Ended:
+def _one(question: Question, target: Target, board: Board, interrupts: Interrupts) -> _Ended:
     begun = time.monotonic()
+    console = board.console
+    board.tell(target.name, "begins")
     try:
         folder = RunFolder(question.options.results_dir, target.name)
-        recorded = record(question, target, folder, Quiet(console, target.name), interrupts)
+        recorded = record(question, target, folder, Quiet(board, target.name), interrupts)
     except (Stop, OSError) as error:
         if not interrupts.seen:
             why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             console.error(_of(target.name, str(why)))
         return _Ended(target, None, Exit.CANNOT_RUN)
+    finally:
+        board.end(target.name)
     if recorded.problem and not interrupts.seen:
         console.error(_of(target.name, str(recorded.problem)))
-    console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
+    wrong = _unexpected(recorded.run, folder)
+    (console.line if wrong else console.news)("\n".join([_line(recorded, time.monotonic() - begun), *wrong]))
     # Another program's cases are not the suite's.
     beside, differs = ("", 0) if question.options.program else compare.beside_baseline(
         recorded.run, question.listing, console)

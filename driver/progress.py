@@ -8,7 +8,10 @@ from pathlib import Path
 
 from driver import ctest
 from driver.console import Console
+from driver.status_line import status_line
+from driver.time_left import TimeLeft
 from results.run import EXPECTED, ProcessEnd
+from results.text import Style, paint
 
 Key = tuple[str, int]  # case id, attempt
 Exits = dict[Key, ProcessEnd]
@@ -41,7 +44,7 @@ class Progress:
     """
 
     def __init__(self, console: Console, events: Path, log: Path, total: int, verbose: bool,
-                 known: Collection[str] = ()) -> None:
+                 known: Collection[str] = (), time_left: TimeLeft = TimeLeft({}, 1)) -> None:
         self.exits: Exits = {}
         self.status: dict[Key, str] = {}
         self._counts: Counter[str] = Counter()
@@ -51,6 +54,8 @@ class Progress:
         self._total = total
         self._verbose = verbose
         self._known = known
+        self._time_left = time_left
+        self._begun = time.monotonic()
         self._shown = 0.0
         self._quarters = 0
         self._complaints: set[tuple[int, str]] = set()  # told: processes that run at once read the same log
@@ -75,6 +80,7 @@ class Progress:
         """The attempt was the last that had begun when its guest was lost; what it had reported does not count."""
         if (before := self.status.pop(key, None)) is not None:
             self._counts[before] -= 1
+            self._time_left.ended(key[0], -1)
         self._end(key, "crashed", why)
 
     def remark(self, text: str) -> None:
@@ -110,24 +116,28 @@ class Progress:
             status = "known"
         self.status[key] = status
         self._counts[status] += 1
+        self._time_left.ended(key[0])
         if self._verbose or status not in EXPECTED:
             case, attempt = key
             again = f" (attempt {attempt})" if attempt > 1 else ""
-            self._console.line(f"{status:8} {case}{again}  {remark}".rstrip())
+            style = Style(self._console.color and status not in EXPECTED, self._console.width)
+            self._console.line(f"{paint(f'{status:8}', 'red', style)} {case}{again}  {remark}".rstrip())
 
     def _show(self) -> None:
         done = len(self.status)
         if self._console.live:
-            if time.monotonic() - self._shown > REFRESH:
-                self._shown = time.monotonic()
-                self._console.status(f"{self._summary(done)}  {self.begun_last[0]}")
+            if (now := time.monotonic()) - self._shown > REFRESH:
+                self._shown = now
+                left = self._time_left.words(now - self._begun)
+                self._console.status(status_line(self._summaries(done), left, self.begun_last[0], self._console.width))
         elif (quarters := 4 * done // self._total) > self._quarters:
             self._quarters = quarters
-            self._console.line(self._summary(done))
+            self._console.news(self._summaries(done)[0])
 
-    def _summary(self, done: int) -> str:
+    def _summaries(self, done: int) -> list[str]:
+        """How far it is, in full and in few words."""
         passed, skipped, known = (self._counts[status] for status in EXPECTED)
         failed = done - passed - skipped - known
-        width = len(str(self._total))
-        text = f"[{done:{width}}/{self._total}] {passed} passed, {failed} failed, {skipped} skipped"
-        return f"{text}, {known} known" if known else text
+        place = f"[{done:{len(str(self._total))}}/{self._total}]"
+        full = f"{place} {passed} passed, {failed} failed, {skipped} skipped"
+        return [f"{full}, {known} known" if known else full, f"{place} {failed} failed", place]

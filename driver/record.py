@@ -18,6 +18,7 @@ from driver.progress import Exits, Progress
 from driver.run_folder import RunFolder
 from driver.stop import Stop
 from driver.target import describe, epochs
+from driver.time_left import TimeLeft, costs
 from kernels import targets
 from kernels.catalogue import NoKernel
 from kernels.targets import Target
@@ -206,7 +207,10 @@ def _ask(
     options, cases = question.options, question.cases
     excused = {case.id for case in cases
                if known.excuse(meta.known_deviations, meta.target.name, meta.epochs, case.id)}
-    progress = Progress(console, folder.events, folder.log, len(cases) * options.repeat, options.verbose, excused)
+    # Nobody sees it where there is no terminal.
+    last = costs(folder.results, meta.target.name, [case.id for case in cases]) if console.live else {}
+    progress = Progress(console, folder.events, folder.log, len(cases) * options.repeat, options.verbose, excused,
+                        TimeLeft(last, options.repeat))
     begun = time.monotonic()
     exits: Exits = {}
     problem = None

@@ -1,5 +1,6 @@
 """The command that asks kernels: one and tells all of it, or many and tells how they differ."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from driver.show import show
 from driver.stop import Exit, Stop
 from kernels import targets
 from kernels.catalogue import NoKernel
-from results import junit, ktap
+from results import junit, ktap, store
 from results.run import Run
 
 
@@ -26,14 +27,19 @@ def run(options: Options, console: Console) -> int:
         raise Stop(str(error)) from None
     if options.install in packages.EXTRA:
         packages.demand(console, [options.install], options.install_deps)
+    if options.json:
+        if len(chosen) > 1:
+            raise Stop("--json tells of one kernel: name one with --kernel, or ask them one after the other")
+        console.leave_output_to_document()
     question = Question.of(options, console)
     if options.list_only:
-        console.line("\n".join(case.id for case in question.cases))
+        ids = [case.id for case in question.cases]
+        console.document((json.dumps(ids) if options.json else "\n".join(ids)) + "\n")
         return Exit.EXPECTED
     if not options.in_one_process and not all(target.guest for target in chosen):
         packages.demand(console, ["run"], options.install_deps)
     if options.seed is not None and options.command == "run":
-        console.line(f"order: --shuffle={options.seed}")
+        console.news(f"order: --shuffle={options.seed}")
     if len(chosen) > 1:
         return matrix.run(question, chosen, console)
     return _one(question, chosen[0], console)
@@ -47,7 +53,9 @@ def _one(question: Question, target: targets.Target, console: Console) -> int:
         recorded = record(question, target, folder, console, interrupts)
     result, problem = recorded.run, recorded.problem
     beside, differs = compare.beside_baseline(result, question.listing, console)
-    show(result, question.listing, folder.path, console, beside)
+    show(result, question.listing, folder.path, console, beside if differs or not console.quiet else "")
+    if options.json:
+        console.document(store.text(result))
     if recorded.spent and options.verbose:
         console.line(f"seconds: {recorded.spent}")
     for path, render in exports:

@@ -79,7 +79,8 @@ def _shellcheck(place: Place) -> str:
 
 
 def _clang_format(place: Place) -> str:
-    return _said_by(place, [["clang-format", "--dry-run", "-Werror", *_sources(".cc", ".h")]])
+    said = _said_by(place, [["clang-format", "--dry-run", "-Werror", *_sources(".cc", ".h")]])
+    return said and f"{said}to mend it: clang-format -i FILE\n"
 
 
 def _clang_tidy(place: Place) -> str:

@@ -4,13 +4,15 @@ import difflib
 import platform
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("catalogue.toml")
 GROUPS = ("all", "lts", "bisect")
+_LISTS = {"packages", "groups"}  # the fields that hold several words
 # What `uname -m` says where Debian calls the architecture otherwise.
 _DEBIAN_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -51,12 +53,32 @@ class Kernel:
 
 @cache
 def load(path: Path = FILE) -> tuple[Kernel, ...]:
-    """Every kernel of the file; those of one kind and architecture from the oldest to the newest."""
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))["kernel"]
-    return tuple(
-        Kernel(**entry | {"packages": tuple(entry["packages"]), "groups": tuple(entry.get("groups", ()))})
-        for entry in entries
-    )
+    """Every kernel of the file; those of one kind and architecture from the oldest to the newest.
+
+    Raises NoKernel where the file is not as it should be.
+    """
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))["kernel"]
+    except tomllib.TOMLDecodeError as error:
+        raise NoKernel(f"{path} is no TOML: {error}") from None
+    kernels = tuple(_kernel(entry, path) for entry in entries)
+    names = [kernel.name for kernel in kernels]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NoKernel(f"{path}: {twice[0]} is there twice: add its Debian revision to one name")
+    return kernels
+
+
+def _kernel(entry: dict[str, Any], path: Path) -> Kernel:
+    where = f"{path}: kernel {entry.get('name', 'without a name')}"
+    missing = [field.name for field in fields(Kernel) if field.default is MISSING and field.name not in entry]
+    unknown = sorted(set(entry) - {field.name for field in fields(Kernel)})
+    if missing or unknown:
+        words = [f"{name} is missing" for name in missing] + [f"{name} is no field" for name in unknown]
+        raise NoKernel(f"{where}: {', '.join(words)}; the file's first lines say what there is")
+    for name in _LISTS & set(entry):
+        if not isinstance(entry[name], list):
+            raise NoKernel(f"{where}: {name} is a list: [\"...\"]")
+    return Kernel(**entry | {name: tuple(entry.get(name, ())) for name in _LISTS})
 
 
 def here() -> str:

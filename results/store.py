@@ -21,8 +21,7 @@ def save(run: Run, folder: Path) -> Path:
 
     Raises OSError (disk full, no permission); whatever was there before is left as it was.
     """
-    # json.dumps keeps to ASCII, so that a lone surrogate in a message cannot stop the run from being written.
-    content = json.dumps(run.to_json(), indent=1, allow_nan=False) + "\n"
+    content = text(run)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     partial = folder / (NAME + ".partial")
@@ -36,6 +35,11 @@ def save(run: Run, folder: Path) -> Path:
         partial.unlink(missing_ok=True)
         raise
     return path
+
+
+def text(run: Run) -> str:
+    """A run as JSON. It keeps to ASCII, so that a lone surrogate in a message cannot stop it from being written."""
+    return json.dumps(run.to_json(), indent=1, allow_nan=False) + "\n"
 
 
 def load(path: Path) -> Run:

@@ -73,7 +73,7 @@ class GroundRules(unittest.TestCase):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 if FORBIDDEN.search(line):
                     found.append(f"{path.name}:{number}: {line.strip()}")
-        self.assertEqual(found, [])
+        self.assertEqual(found, [], "a case waits for what the harness knows, and asks what it needs by a probe")
 
     def test_what_is_forbidden_is_seen(self) -> None:
         for line in ("usleep(10);", "syscall(SYS_bind)", 'open("/proc/net/tcp")', "uname(&name)", "std::this_thread::sleep_for(x)"):

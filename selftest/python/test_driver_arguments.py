@@ -50,6 +50,14 @@ class Taken(unittest.TestCase):
                 self.assertEqual(parse(words).help, "", line)
 
 
+    def test_no_command_ends_in_a_traceback_where_its_words_are_missing(self) -> None:
+        for command in arguments.COMMANDS:
+            try:
+                self.assertEqual(parse([command]).command, command)
+            except Stop as stop:
+                self.assertIn("required", str(stop))
+
+
 class Refused(unittest.TestCase):
     def assert_stop(self, argv: list[str], *said: str) -> None:
         with self.assertRaises(Stop) as caught:

@@ -30,6 +30,7 @@ class Export(unittest.TestCase):
         for name, render in FORMATS.items():
             with self.subTest(name):
                 wanted = render(self.run_)
+                self.assertEqual(wanted[-1:], "\n", "a document ends with a newline")
                 self.assertEqual(self.export(name), (0, wanted, ""))
                 path = self.folder / "written"
                 self.assertEqual(self.export(name, self.run_.id, "-o", str(path)), (0, "", ""))
@@ -45,7 +46,7 @@ class Export(unittest.TestCase):
     def test_wrong_questions(self) -> None:
         for words, said in {
             ("jnuit",): "did you mean junit?",
-            ("xyz",): "there are junit, kcidb, ktap, lava, squad, tmt, kselftest",
+            ("xyz",): f"there are {', '.join([*FORMATS, KSELFTEST])}",
             ("tmt", "nothing"): "'nothing' is no run",
             ("tmt", "a", "b"): "one word too many: 'b'",
             ("kselftest",): "takes one folder",
@@ -67,7 +68,11 @@ class Export(unittest.TestCase):
 
     def test_every_format_has_a_page(self) -> None:
         pages = {path.stem for path in (arguments.ROOT / "docs").glob("*.md")}
-        self.assertEqual({*FORMATS, KSELFTEST} - pages, set())
+        self.assertEqual({*FORMATS, KSELFTEST} - pages, set(), "what to paste stands in docs/FORMAT.md")
+
+    def test_every_format_is_in_the_help(self) -> None:
+        for name in (*FORMATS, KSELFTEST):
+            self.assertRegex(arguments.EXPORT, rf"(?m)^ *{name} ")
 
 
 if __name__ == "__main__":

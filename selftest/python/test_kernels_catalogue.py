@@ -1,8 +1,11 @@
 """The catalogue of kernels, and what a user's words select of it."""
 
 import re
+import tempfile
 import unittest
 from collections import Counter, defaultdict
+from itertools import pairwise
+from pathlib import Path
 from unittest import mock
 
 from kernels import catalogue
@@ -34,15 +37,17 @@ class TheList(unittest.TestCase):
             self.assertTrue(kernel.suite and kernel.release and kernel.version, kernel)
 
     def test_of_one_machine_the_oldest_come_first(self) -> None:
-        rows: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+        rows: dict[tuple[str, str], list[Kernel]] = defaultdict(list)
         for kernel in catalogue.load():
-            rows[kernel.kind, kernel.architecture].append(numbers(kernel))
-        for machine, versions in rows.items():
-            self.assertEqual(versions, sorted(versions), machine)
+            rows[kernel.kind, kernel.architecture].append(kernel)
+        for kernels in rows.values():
+            for before, after in pairwise(kernels):
+                self.assertLessEqual(numbers(before), numbers(after), f"{after.name} belongs before {before.name}")
 
     def test_all_is_every_kind_of_machine(self) -> None:
         kinds = Counter((k.kind, k.architecture == "amd64") for k in select(["all"]))
-        self.assertEqual(kinds, {("qemu", True): 13, ("qemu", False): 4, ("uml", True): 4, ("gvisor", True): 1})
+        self.assertEqual(kinds, {("qemu", True): 13, ("qemu", False): 4, ("uml", True): 4, ("gvisor", True): 1},
+                         "one more in the group all is one more here, and in what README.md says of --kernel all")
 
     def test_lts_is_one_of_each_series(self) -> None:
         series = [".".join(k.version.split(".")[:2]) for k in select(["lts"])]
@@ -52,6 +57,30 @@ class TheList(unittest.TestCase):
         between = names("bisect")
         self.assertEqual((between[0], between[-1]), ("deb-6.12.43", "deb-6.12.117"))
         self.assertGreater(len(between), 15)
+
+
+class AFileThatIsWrong(unittest.TestCase):
+    ENTRY = {"name": '"k"', "version": '"1"', "release": '"1"', "suite": '"s"', "packages": '["p=1"]'}
+
+    def assert_refused(self, why: str, *entries: dict[str, str]) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            for entry in entries:
+                file.write("[[kernel]]\n" + "".join(f"{name} = {value}\n" for name, value in entry.items()))
+            file.flush()
+            with self.assertRaisesRegex(catalogue.NoKernel, why) as caught:
+                catalogue.load(Path(file.name))
+        self.assertNotIn("\n", str(caught.exception))
+
+    def test_a_field_that_is_missing_or_unknown_is_named(self) -> None:
+        self.assert_refused("kernel k: suite is missing", {k: v for k, v in self.ENTRY.items() if k != "suite"})
+        self.assert_refused("kernel k: relase is no field", self.ENTRY | {"relase": '"1"'})
+        self.assert_refused("packages is a list", self.ENTRY | {"packages": '"p=1"'})
+
+    def test_a_name_is_there_once(self) -> None:
+        self.assert_refused("k is there twice", self.ENTRY, self.ENTRY)
+
+    def test_what_is_no_toml_is_told_with_its_line(self) -> None:
+        self.assert_refused("is no TOML: .*line 2", {"name": '"k'})
 
 
 class Words(unittest.TestCase):
