@@ -1,5 +1,6 @@
 """Guests that are programs of this system, User-Mode Linux and gVisor: killed, stopped, without what they need."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -177,8 +178,9 @@ class OfGvisor(Guests):
     def test_its_sandbox_is_killed(self) -> None:
         def kill(session: guest.Session) -> None:
             for pid in processes(str(self.place)) - {session._guest.process.pid}:
-                if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runsc-sandbox"):
-                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(FileNotFoundError):  # some of them live for a moment only
+                    if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runsc-sandbox"):
+                        os.kill(pid, signal.SIGKILL)
 
         self.assertRegex(self.in_flight(kill).how, "guest ended")
 
