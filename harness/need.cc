@@ -21,6 +21,7 @@
 #include "harness/plug_need.h"
 #include "harness/server_needs.h"
 #include "harness/socket.h"
+#include "harness/vsock.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
 #include "netns/errno_name.h"
@@ -247,7 +248,7 @@ const std::vector<const Need*>& AllNeeds() {
       &kMigration,   &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
       &kI386,        &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
       &kGunicorn,    &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables,      &kBpf,
-      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors};
+      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors,  &kVsockLoopback};
   return all;
 }
 
