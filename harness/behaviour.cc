@@ -173,7 +173,7 @@ std::optional<bool> VsockStaysBound() {
   Socket holder = Vsock().Made(), nobody = Vsock().Made(), newcomer = Vsock().Made();
   if (!BindVsock(nobody, VMADDR_PORT_ANY).ok() || !BindVsock(holder, VMADDR_PORT_ANY).ok()) return std::nullopt;
   ConnectVsock(holder, VMADDR_CID_LOCAL, VsockPort(nobody));
-  ConnectVsock(holder, VMADDR_CID_HOST, VsockPort(nobody));
+  ConnectVsock(holder, kMachineElsewhere, VsockPort(nobody));
   return Told(BindVsock(newcomer, VsockPort(holder)).error, EADDRINUSE, 0);
 }
 

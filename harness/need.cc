@@ -164,6 +164,18 @@ Missing NumbersOptionsAsMostDo() {
 #endif
 }
 
+// listen(2) wants what signs the cookies, which some kernels have in a module of its own.  sctp_listen_start()
+Missing ListensOverSctp() {
+  if (Missing closed = OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP")) return closed;
+  const PrivateNetwork scratch;
+  const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP));
+  if (!probe.open()) throw CannotAsk("probe: SCTP socket", errno);
+  if (listen(probe.number(), 1) == 0) return std::nullopt;
+  const CannotAsk reason("no SCTP socket listens on this kernel", errno);
+  DemandRefusal(reason);
+  return reason.what();
+}
+
 constexpr char kNewerKernel[] = "ask a kernel that has it";
 constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
 
@@ -196,8 +208,9 @@ const Need kMptcp{"mptcp", "no_mptcp", kNewerKernel,
                   [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP, "MPTCP"); }};
 const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which removed it",
                     [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
-const Need kSctp{"sctp", "no_sctp", "build the kernel with CONFIG_IP_SCTP",
-                 [] { return OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP"); }, "sctp"};
+const Need kSctp{"sctp", "no_sctp",
+                 "build the kernel with CONFIG_IP_SCTP, and with CONFIG_CRYPTO_HMAC where that is no part of it",
+                 ListensOverSctp, "sctp"};
 const Need kDccp{"dccp", "no_dccp", "ask Linux before 6.16, which removed it, with CONFIG_IP_DCCP",
                  [] { return OpensSocket(AF_INET, SOCK_DCCP, IPPROTO_DCCP, "DCCP"); }, "dccp dccp_ipv4"};
 const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",

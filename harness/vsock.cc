@@ -28,17 +28,22 @@ std::string Text(uint32_t number) {
   return number == VMADDR_PORT_ANY ? "any" : std::to_string(number);
 }
 
-// Only a machine with the transport to itself has an address for it.  vsock_find_cid()
-std::optional<std::string> ReachesItselfAlone() {
-  if (auto missing = needs::kVsock.probe()) return missing;
+// 0, or the errno.  A machine's own numbers are those of its transports.  vsock_find_cid()
+int BindsAs(uint32_t machine) {
   const Descriptor probe(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.open()) throw CannotAsk("probe: vsock socket", errno);
-  const sockaddr_vm local = At(VMADDR_CID_LOCAL, VMADDR_PORT_ANY);
-  if (bind(probe.number(), reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) {
-    const CannotAsk reason("this machine has no vsock address of its own", errno);
+  const sockaddr_vm local = At(machine, VMADDR_PORT_ANY);
+  return bind(probe.number(), reinterpret_cast<const sockaddr*>(&local), sizeof local) == 0 ? 0 : errno;
+}
+
+std::optional<std::string> ReachesItselfAlone() {
+  if (auto missing = needs::kVsock.probe()) return missing;
+  if (const int error = BindsAs(VMADDR_CID_LOCAL)) {
+    const CannotAsk reason("this machine has no vsock transport to itself", error);
     DemandRefusal(reason, {EADDRNOTAVAIL});
     return reason.what();
   }
+  if (BindsAs(VMADDR_CID_HOST) == 0) return "this machine has a vsock transport to guests";
   const Descriptor device(open("/dev/vsock", O_RDONLY | O_CLOEXEC));
   unsigned machine = VMADDR_CID_ANY;
   if (!device.open() || ioctl(device.number(), IOCTL_VM_SOCKETS_GET_LOCAL_CID, &machine) != 0) {
@@ -47,7 +52,7 @@ std::optional<std::string> ReachesItselfAlone() {
     return reason.what();
   }
   if (machine == VMADDR_CID_ANY || machine == VMADDR_CID_LOCAL) return std::nullopt;
-  return "this machine has a vsock transport to another one";
+  return "this machine has a vsock transport to its host";
 }
 
 }  // namespace

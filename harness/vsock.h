@@ -12,13 +12,16 @@
 namespace portshare {
 
 namespace needs {
-// A transport to the machine itself, and none to a host: nothing leaves the machine, and its host cannot be reached.
+// A transport to the machine itself, and none to a host or to guests: nothing leaves the machine.
 extern const Need kVsockLoopback;
 }  // namespace needs
 
-// Of the machine itself where it has an address, VMADDR_CID_ANY.
+// Where no transport leads from a machine that has none but that to itself.
+inline constexpr uint32_t kMachineElsewhere = 42;
+
+// To VMADDR_CID_ANY.
 Outcome BindVsock(Socket& socket, uint32_t port);
-// connect(2) to a port of `machine`: VMADDR_CID_LOCAL, VMADDR_CID_HOST.
+// connect(2) to a port of `machine`: VMADDR_CID_LOCAL, kMachineElsewhere.
 Outcome ConnectVsock(Socket& socket, uint32_t machine, uint32_t port);
 // The port that the socket is bound to.
 uint32_t VsockPort(const Socket& socket);
