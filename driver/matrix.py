@@ -78,13 +78,14 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     runs = [one.run for one in ended if one.run]
     if runs:
         console.line("\n" + matrix.text(runs).rstrip())
-    for one in ended:
-        if one.beside.strip():
-            console.line(f"\n{one.target.name}: {one.beside.strip()}")
+    surprising = {one.target.name: one.beside.strip() for one in ended if one.beside.strip()}
+    for name, beside in surprising.items():
+        console.line(f"\n{name}: {beside}")
     idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
     for case_id, reasons in idle.items():
         console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
-    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
+    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s; "
+                 f"surprises beside a baseline: {', '.join(surprising) or 'none'}")
     if interrupts.seen:
         return Exit.INTERRUPTED
     unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(runs))

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "harness/bpf.h"
 #include "harness/cpu.h"
@@ -24,7 +25,7 @@
 namespace portshare {
 namespace {
 
-constexpr uint16_t kPort = 7777;
+constexpr uint16_t kProbePort = 7777;
 constexpr uint16_t kOtherPort = 9000;
 
 bool MayAsk(std::initializer_list<const Need*> needs) {
@@ -52,8 +53,8 @@ std::optional<bool> RefusesPortSharingElsewhere() {
 std::optional<bool> FilesByAddress() {
   if (!MayAsk({&needs::kIpv6})) return std::nullopt;
   const Socket server = Tcp(Loopback6()).Bound(kOtherPort).Listening();
-  const Socket client = Tcp(Any6()).DualStack().Bound(kPort).ConnectedTo(Loopback6(), kOtherPort);
-  return Told(Tcp(Loopback4(6)).Bind(kPort).error, 0, EADDRINUSE);
+  const Socket client = Tcp(Any6()).DualStack().Bound(kProbePort).ConnectedTo(Loopback6(), kOtherPort);
+  return Told(Tcp(Loopback4(6)).Bind(kProbePort).error, 0, EADDRINUSE);
 }
 
 std::optional<bool> OrphansKeepTheirOwner() {
@@ -63,35 +64,35 @@ std::optional<bool> OrphansKeepTheirOwner() {
   std::optional<Socket> client;
   {
     const As server(Alice());
-    Socket listener = Tcp(Loopback4()).ReusePort().Bound(kPort).Listening();
-    client = LeaveFinWait2(Established(listener, Loopback4(), kPort));
+    Socket listener = Tcp(Loopback4()).ReusePort().Bound(kProbePort).Listening();
+    client = LeaveFinWait2(Established(listener, Loopback4(), kProbePort));
   }
-  return Told(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(kPort).error, EADDRINUSE, 0);
+  return Told(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(kProbePort).error, EADDRINUSE, 0);
 }
 
 std::optional<bool> ConnectedMembersLeave() {
   if (!MayAsk({&needs::kReusePort})) return std::nullopt;
-  Socket member = Udp(Loopback4()).ReusePort().Bound(kPort);
-  Socket stray = Udp(Loopback4()).ReusePort().Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
+  Socket member = Udp(Loopback4()).ReusePort().Bound(kProbePort);
+  Socket stray = Udp(Loopback4()).ReusePort().Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
   stray.Disconnect();
   const int count = EnoughToReach(2);
-  const Share share = DatagramsOver({&member, &stray}, count, Loopback4(), kPort);
+  const Share share = DatagramsOver({&member, &stray}, count, Loopback4(), kProbePort);
   return share.counts.at(1) == count;
 }
 
 std::optional<bool> PrefersTheDeviceBound() {
-  Socket near = Udp(Loopback4()).ReuseAddr().Device("lo").Bound(kPort);
-  Socket newest = Udp(Loopback4()).ReuseAddr().Bound(kPort);
-  Udp(Loopback4()).Made().SendTo(Loopback4(), kPort);
+  Socket near = Udp(Loopback4()).ReuseAddr().Device("lo").Bound(kProbePort);
+  Socket newest = Udp(Loopback4()).ReuseAddr().Bound(kProbePort);
+  Udp(Loopback4()).Made().SendTo(Loopback4(), kProbePort);
   return QueuedDatagrams({&near, &newest}).counts.front() == 1;
 }
 
 // Beside a client of the port's own choice, while a binder came and went.
 std::optional<bool> ConnectSharesAfterRelease() {
   if (WriteSysctl("ipv4/ip_local_port_range", "40000 40000") != 0) return std::nullopt;
-  const Socket server = Tcp(Loopback4()).Bound(kPort).Listening();
+  const Socket server = Tcp(Loopback4()).Bound(kProbePort).Listening();
   const Socket other_server = Tcp(Loopback4()).Bound(kOtherPort).Listening();
-  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kProbePort);
   Tcp(Loopback4(2)).Bound(40000).Close();
   return Told(Tcp(Loopback4()).Made().Connect(Loopback4(), kOtherPort).error, 0, EADDRNOTAVAIL);
 }
@@ -100,19 +101,19 @@ std::optional<bool> GroupsAskForTheProcessor() {
   if (!MayAsk({&needs::kReusePort})) return std::nullopt;
   const OnOneProcessor stays;
   const SocketSpec member = Udp(Loopback4()).ReusePort();
-  Socket here = member.Set(so::kIncomingCpu, ThisProcessor()).Bound(kPort);
-  Socket elsewhere = member.Set(so::kIncomingCpu, ThisProcessor() + 1).Bound(kPort);
+  Socket here = member.Set(so::kIncomingCpu, ThisProcessor()).Bound(kProbePort);
+  Socket elsewhere = member.Set(so::kIncomingCpu, ThisProcessor() + 1).Bound(kProbePort);
   const int count = EnoughToReach(2);
-  return DatagramsOver({&here, &elsewhere}, count, Loopback4(), kPort).counts.front() == count;
+  return DatagramsOver({&here, &elsewhere}, count, Loopback4(), kProbePort).counts.front() == count;
 }
 
 // A watcher that was told nothing finds nothing, whatever the queue holds.
 std::optional<bool> MigrationWakesWaiters() {
   if (!MayAsk({&needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0) return std::nullopt;
   const SocketSpec member = Tcp(Loopback4()).ReusePort();
-  Socket closing = member.Bound(kPort).Listening();
-  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kPort);
-  const Socket target = member.Bound(kPort).Listening();
+  Socket closing = member.Bound(kProbePort).Listening();
+  const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kProbePort);
+  const Socket target = member.Bound(kProbePort).Listening();
   const Waiter waiter(target);
   closing.Close();
   AwaitDelivery();
@@ -123,10 +124,10 @@ std::optional<bool> MigrationWakesWaiters() {
 std::optional<bool> FailedConnectLeavesNoAddress() {
   const Socket server = Tcp(Loopback4()).Bound(kOtherPort).Listening();
   const SocketSpec sharer = Tcp(Any4()).ReuseAddr();
-  const Socket client = sharer.Bound(kPort).ConnectedTo(Loopback4(), kOtherPort);
-  Socket failed = sharer.Bound(kPort);
+  const Socket client = sharer.Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
+  Socket failed = sharer.Bound(kProbePort);
   if (failed.Connect(Loopback4(), kOtherPort).error != EADDRNOTAVAIL) return std::nullopt;
-  return failed.LocalName().answer == Any4().text(kPort);
+  return failed.LocalName().answer == Any4().text(kProbePort);
 }
 
 // One that waits for its last ACK comes to a listener that takes one: there is no place for another.
@@ -138,11 +139,11 @@ std::optional<bool> MigrationCountsFastOpens() {
   const OnOneProcessor stays;
   PacketPeer peer;
   const SocketSpec member = Tcp(PacketPeer::Server()).ReusePort().Set({IPPROTO_TCP, TCP_FASTOPEN, "fastopen"}, 1);
-  Socket leaving = member.Bound(kPort).Listening();
-  const Flows moved = peer.BeginWithData(1, kPort);
-  const Socket staying = member.Bound(kPort).Listening();
+  Socket leaving = member.Bound(kProbePort).Listening();
+  const Flows moved = peer.BeginWithData(1, kProbePort);
+  const Socket staying = member.Bound(kProbePort).Listening();
   leaving.Close();
-  const Flows another = peer.BeginWithData(1, kPort);
+  const Flows another = peer.BeginWithData(1, kProbePort);
   const std::string accepted = peer.AcceptedBy(staying).answer;
   if (accepted == moved.text()) return true;
   if (accepted == (moved | another).text()) return false;
@@ -152,16 +153,16 @@ std::optional<bool> MigrationCountsFastOpens() {
 std::optional<bool> RefusedChoicesAreReleased() {
   if (!MayAsk({&needs::kReusePort, &needs::kBpf, &needs::kSkReuseport, &needs::kSockMap})) return std::nullopt;
   const OnOneProcessor stays;
-  Socket listener = Tcp(Loopback4()).ReusePort().Bound(kPort).Listening();
+  Socket listener = Tcp(Loopback4()).ReusePort().Bound(kProbePort).Listening();
   SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
   const int before = SocketsInUse();
   {
     Socket client = Tcp(Loopback4()).ReusePort().Made();
     Attach(client, LoadedProgram::ToMember(0));
-    if (!client.Connect(Loopback4(), kPort).ok() || !sockets.Put(0, client).ok()) return std::nullopt;
+    if (!client.Connect(Loopback4(), kProbePort).ok() || !sockets.Put(0, client).ok()) return std::nullopt;
     const Socket server = listener.Accepted();
     Attach(listener, LoadedProgram::OfGroup(sockets, 0));
-    ConnectionsOver({&listener}, 1, Loopback4(), kPort);
+    ConnectionsOver({&listener}, 1, Loopback4(), kProbePort);
     client.Reset();
   }
   return SocketsLeft(before).answer == "0";
@@ -175,6 +176,49 @@ std::optional<bool> VsockStaysBound() {
   ConnectVsock(holder, VMADDR_CID_LOCAL, VsockPort(nobody));
   ConnectVsock(holder, kMachineElsewhere, VsockPort(nobody));
   return Told(BindVsock(newcomer, VsockPort(holder)).error, EADDRINUSE, 0);
+}
+
+// A kernel that keeps the place of a former peer is right by luck where both places are one: hardly for so many peers.
+std::optional<bool> FindsWhatReconnected() {
+  constexpr int kPeers = 8;
+  std::vector<Socket> older;
+  for (int number = 1; number <= kPeers; ++number) {
+    const auto peer = static_cast<uint16_t>(kOtherPort + number);
+    older.push_back(Udp(Loopback4()).ReuseAddr().Bound(kProbePort).ConnectedTo(Loopback4(), peer));
+  }
+  Socket moved = Udp(Loopback4()).ReuseAddr().Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
+  int found = 0;
+  for (int number = 1; number <= kPeers; ++number) {
+    const auto peer = static_cast<uint16_t>(kOtherPort + number);
+    moved.Connect(Loopback4(), peer);
+    Udp(Loopback4()).Bound(peer).SendTo(Loopback4(), kProbePort);
+    found += QueuedDatagrams({&moved}).counts.front();
+  }
+  return found == kPeers;
+}
+
+// The program is asked at the first member that the kernel comes upon, which is not connected, and chooses the last.
+// IPv4 sockets are listed newest first, IPv6 sockets of groups oldest first.
+std::optional<bool> ScoresTheProgramsChoice(const Address& address) {
+  if (!MayAsk({&needs::kReusePort})) return std::nullopt;
+  const bool newest_first = address.family() == AF_INET;
+  const SocketSpec member = Udp(address).ReusePort();
+  Socket oldest = member.Bound(kProbePort), other = member.Bound(kProbePort), newest = member.Bound(kProbePort);
+  Socket& chosen = newest_first ? oldest : newest;
+  other.Connect(address, kOtherPort);
+  chosen.Connect(address, kOtherPort);
+  if (!Attach(newest_first ? newest : oldest, ToMember(newest_first ? 0 : 2)).ok()) return std::nullopt;
+  Udp(address).Bound(kOtherPort).SendTo(address, kProbePort);
+  return QueuedDatagrams({&chosen, &other}).counts.front() == 1;
+}
+
+std::optional<bool> ScoresTheProgramsChoiceOnIpv4() {
+  return ScoresTheProgramsChoice(Loopback4());
+}
+
+std::optional<bool> ScoresTheProgramsChoiceOnIpv6() {
+  if (!MayAsk({&needs::kIpv6})) return std::nullopt;
+  return ScoresTheProgramsChoice(Loopback6());
 }
 
 EpochFact Fact(const Behaviour& behaviour) {
@@ -229,6 +273,15 @@ const std::vector<Behaviour>& Behaviours() {
        "commit b3af60928ab9, CVE-2025-21683 (6.13, 6.12.11, 6.1.127, 5.10.234)", RefusedChoicesAreReleased},
       {"vsock_stays_bound", "keeps a vsock socket bound when its connect(2) fails because no transport leads there",
        "commit fcdd2242c023, CVE-2025-21756 (6.14, 6.12.16, 6.6.79, and 5.10.y of 2025)", VsockStaysBound},
+      {"udp_finds_what_reconnected",
+       "finds a connected UDP socket by the peer that it has, also where it had another one before",
+       "commits 5fd0783b99d4 and 9e95b1a94c9c (7.2.9), which mend 78c91ae2c6de of 6.13", FindsWhatReconnected},
+      {"groups_score_the_programs_choice",
+       "weighs the member of an IPv4 UDP group that the group's program chose by that member's own connection",
+       "commit f0ea27e7bfe1 (6.6, 5.10.197)", ScoresTheProgramsChoiceOnIpv4},
+      {"groups_score_the_programs_choice_on_ipv6",
+       "weighs the member of an IPv6 UDP group that the group's program chose by that member's own connection",
+       "commit 50aee97d1511 (6.10), which mends f0ea27e7bfe1", ScoresTheProgramsChoiceOnIpv6},
   };
   return behaviours;
 }

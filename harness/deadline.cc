@@ -18,7 +18,7 @@ namespace {
 // next step is written beside the one that the handler would read, which stays whole.
 char end_event[1024];
 char steps[2][512];
-volatile std::sig_atomic_t step = 0;
+volatile std::sig_atomic_t shown = 0;
 
 void Append(char* line, size_t size, const char* text) {
   const size_t used = strlen(line);
@@ -29,11 +29,11 @@ void Expire(int) {
   char line[2048] = "";
   Append(line, sizeof line, end_event);
   Append(line, sizeof line, ",\"text\":");
-  Append(line, sizeof line, steps[step]);
+  Append(line, sizeof line, steps[shown]);
   Append(line, sizeof line, "}\n");
   EventLog::Get().Write(line, strlen(line));
   char message[640] = "deadline passed at ";
-  Append(message, sizeof message, steps[step]);
+  Append(message, sizeof message, steps[shown]);
   Append(message, sizeof message, "\n");
   // Nothing is left to try when standard error is gone too.
   [[maybe_unused]] const ssize_t told = write(STDERR_FILENO, message, strlen(message));
@@ -74,12 +74,12 @@ void StartDeadline(std::chrono::milliseconds limit, const std::string& event) {
 
 void NameStep(const std::string& json_string) {
   // A string that does not fit would end the line in the middle of an escape.
-  const int next = 1 - step;
+  const int next = 1 - shown;
   char* text = steps[next];
   text[0] = '\0';
   Append(text, sizeof steps[next], json_string.size() < sizeof steps[next] ? json_string.c_str() : "\"a long step\"");
   std::atomic_signal_fence(std::memory_order_release);
-  step = next;
+  shown = next;
 }
 
 void LimitChild() {

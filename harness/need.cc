@@ -17,6 +17,7 @@
 #include "harness/emulate.h"
 #include "harness/i386.h"
 #include "harness/option.h"
+#include "harness/overrun.h"
 #include "harness/owner.h"
 #include "harness/plug_need.h"
 #include "harness/server_needs.h"
@@ -41,6 +42,16 @@ Missing OpensSocket(int family, int type, int protocol, const std::string& what)
   // EINVAL: the number of MPTCP is beyond those that Linux before 5.6 knows; ENOPROTOOPT: net.mptcp.enabled=0.
   DemandRefusal(reason, {EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EINVAL, ENOPROTOOPT});
   return "this kernel makes no " + what + " socket (" + ErrnoName(reason.error()) + ")";
+}
+
+// Listening wants the hash that signs cookies: ENOSYS without it.  sctp_listen_start()
+Missing ListensOverSctp() {
+  if (Missing none = OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP")) return none;
+  const PrivateNetwork scratch;
+  const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP));
+  if (listen(probe.number(), 1) == 0) return std::nullopt;
+  DemandRefusal(CannotAsk("probe: listen over SCTP", errno), {ENOSYS});
+  return "SCTP cannot listen here (ENOSYS)";
 }
 
 Missing SetsOnTcp(Option option, const std::string& why, int value = 1) {
@@ -164,18 +175,6 @@ Missing NumbersOptionsAsMostDo() {
 #endif
 }
 
-// listen(2) wants what signs the cookies, which some kernels have in a module of its own.  sctp_listen_start()
-Missing ListensOverSctp() {
-  if (Missing closed = OpensSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP, "SCTP")) return closed;
-  const PrivateNetwork scratch;
-  const Descriptor probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP));
-  if (!probe.open()) throw CannotAsk("probe: SCTP socket", errno);
-  if (listen(probe.number(), 1) == 0) return std::nullopt;
-  const CannotAsk reason("no SCTP socket listens on this kernel", errno);
-  DemandRefusal(reason);
-  return reason.what();
-}
-
 constexpr char kNewerKernel[] = "ask a kernel that has it";
 constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
 
@@ -209,7 +208,7 @@ const Need kMptcp{"mptcp", "no_mptcp", kNewerKernel,
 const Need kUdpLite{"udplite", "no_udplite", "ask Linux before 7.2, which removed it",
                     [] { return OpensSocket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDP-Lite"); }};
 const Need kSctp{"sctp", "no_sctp",
-                 "build the kernel with CONFIG_IP_SCTP, and with CONFIG_CRYPTO_HMAC where that is no part of it",
+                 "build the kernel with CONFIG_IP_SCTP and the hash that net.sctp.cookie_hmac_alg names",
                  ListensOverSctp, "sctp"};
 const Need kDccp{"dccp", "no_dccp", "ask Linux before 6.16, which removed it, with CONFIG_IP_DCCP",
                  [] { return OpensSocket(AF_INET, SOCK_DCCP, IPPROTO_DCCP, "DCCP"); }, "dccp dccp_ipv4"};
@@ -255,13 +254,48 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {
-      &kNamespace,   &kReusePort,      &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
-      &kVrf,         &kMptcp,          &kUdpLite,     &kSctp,          &kDccp,           &kVsock,         &kRepair,
-      &kMigration,   &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
-      &kI386,        &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
-      &kGunicorn,    &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables,      &kBpf,
-      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors,  &kVsockLoopback};
+  static const std::vector<const Need*> all = {&kNamespace,
+                                               &kReusePort,
+                                               &kSecondOwner,
+                                               &kUserNamespace,
+                                               &kIpv6,
+                                               &kVeth,
+                                               &kDummy,
+                                               &kVrf,
+                                               &kMptcp,
+                                               &kUdpLite,
+                                               &kSctp,
+                                               &kDccp,
+                                               &kVsock,
+                                               &kRepair,
+                                               &kMigration,
+                                               &kSynCookies,
+                                               &kManySockets,
+                                               &kAutobindReuse,
+                                               &kLocalPortRange,
+                                               &kPortStepWidth,
+                                               &kSeccomp,
+                                               &kI386,
+                                               &kGenericNumbers,
+                                               &kPython,
+                                               &kServerRoom,
+                                               &kNginx,
+                                               &kHaproxy,
+                                               &kApache,
+                                               &kGunicorn,
+                                               &kUnbound,
+                                               &kKnot,
+                                               &kBind9,
+                                               &kPlug,
+                                               &kNftables,
+                                               &kBpf,
+                                               &kSkReuseport,
+                                               &kSkLookup,
+                                               &kSockMap,
+                                               &kSkMigrate,
+                                               &kTwoProcessors,
+                                               &kMemoryInfo,
+                                               &kVsockLoopback};
   return all;
 }
 

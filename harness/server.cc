@@ -56,14 +56,14 @@ bool Comes(const std::function<bool()>& met, Milliseconds limit = kLimit) {
 }
 
 // What a child says before it becomes somebody else: where it stands, or the call that failed.
-struct Report {
+struct StartReport {
   int error = 0;
   pid_t number = 0;
   char call[64] = "";
 };
 
 void Say(int pipe, int error, const std::string& call) {
-  Report report{error, static_cast<pid_t>(syscall(SYS_getpid)), ""};
+  StartReport report{error, static_cast<pid_t>(syscall(SYS_getpid)), ""};
   call.copy(report.call, sizeof report.call - 1);
   [[maybe_unused]] const ssize_t said = write(pipe, &report, sizeof report);
 }
@@ -74,8 +74,8 @@ void Say(int pipe, int error, const std::string& call) {
 }
 
 // The next report of a child; one of a success and number 0 when it closed the pipe without any.
-Report Heard(int pipe, const std::string& who) {
-  Report report;
+StartReport Heard(int pipe, const std::string& who) {
+  StartReport report;
   pollfd readable{pipe, POLLIN, 0};
   if (poll(&readable, 1, static_cast<int>(kLimit.count())) != 1) throw CannotAsk(who + " said nothing");
   const ssize_t length = read(pipe, &report, sizeof report);
@@ -129,7 +129,7 @@ pid_t BornBeside(pid_t first, const std::function<void()>& live) {
       live();
       _exit(1);
     }
-    const Report found{0, child, ""};
+    const StartReport found{0, child, ""};
     _exit(write(report, &found, sizeof found) == sizeof found ? 0 : 1);
   }
   born.write_end.Close();

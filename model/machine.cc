@@ -176,7 +176,7 @@ Decision Machine::LeaveTimeWait(int leaver) {
   }
   // A wildcard becomes the one address that the connection has: for [::] that is [::1].
   socket.placeholder = socket.address == Address{Address::Kind::kIpv6, 0} && !socket.v6only;
-  if (socket.address.wildcard()) socket.address.bits = socket.address.kind == Address::Kind::kIpv6 ? 1 : 0x7f000001;
+  if (socket.address.wildcard()) socket.address.bits = socket.address.kind == Address::Kind::kIpv6 ? 1 : kLoopback;
   socket.state = State::kTimeWait;
   return Answer(0, Rule::kLeavesTimeWait);
 }

@@ -103,8 +103,8 @@ std::vector<Socket> SmallAlphabet() {
   constexpr auto kM = Address::Kind::kMapped;
   constexpr auto k6 = Address::Kind::kIpv6;
   std::vector<Socket> sockets;
-  for (const Address address : {Address{k4, 0}, Address{k4, 0x7f000001}, Address{k4, 0x7f000002}, Address{k6, 0},
-                                Address{k6, 1}, Address{kM, 0}, Address{kM, 0x7f000001}}) {
+  for (const Address address : {Address{k4, 0}, Address{k4, kLoopback}, Address{k4, kLoopback + 1}, Address{k6, 0},
+                                Address{k6, 1}, Address{kM, 0}, Address{kM, kLoopback}}) {
     for (unsigned bits = 0; bits < 128; ++bits) {
       const auto has = [bits](unsigned place) { return (bits >> place & 1U) != 0; };
       if (has(0) && address.kind == k4) continue;

@@ -24,6 +24,9 @@ struct Address {
   constexpr bool operator==(const Address&) const = default;
 };
 
+// 127.0.0.1 in host order.
+inline constexpr uint32_t kLoopback = 0x7f000001;
+
 // Where a socket stands on its way, and whether it holds its port there.
 enum class State : uint8_t { kUnbound, kBound, kListen, kTimeWait, kClosed };
 

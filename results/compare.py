@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 from results.answers import SWEPT, Answer, Answers
@@ -198,7 +199,7 @@ class _Reasons:
         """A case asks for what is right with the epochs that its kernel has: a failure is never due to one of them."""
         if not {old.status, new.status} <= set(_AS_IT_SHOULD):
             return ""
-        covering = [entry for entry in self._entries() if entry.covers(case_id)]
+        covering = [entry for entry in self._entries if entry.covers(case_id)]
         of_entries = (name for entry in covering for name in entry.behaviours)
         if found := self._epoch([*sorted(self.follows.get(case_id, ())), *of_entries]):
             return found
@@ -208,13 +209,14 @@ class _Reasons:
 
     def of_cause(self, cause: str, case_ids: Iterable[str]) -> str:
         """`case_ids` are those that met it: the model that they ask has epochs, too, and meets less with some."""
-        listed = [entry for entry in self._entries() if entry.cause == cause]
+        listed = [entry for entry in self._entries if entry.cause == cause]
         followed = (name for case_id in case_ids for name in sorted(self.follows.get(case_id, ())))
         return (self._epoch(name for entry in listed for name in entry.behaviours) or self._target(listed)
                 or self._epoch(followed))
 
-    def _entries(self) -> Iterable[Deviation]:
-        return dict.fromkeys([*self.before.known, *self.after.known])
+    @cached_property
+    def _entries(self) -> Sequence[Deviation]:
+        return list(dict.fromkeys([*self.before.known, *self.after.known]))
 
     def _epoch(self, names: Iterable[str]) -> str:
         epoch = next((self.differing[name] for name in names if name in self.differing), None)

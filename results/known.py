@@ -6,7 +6,8 @@ import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -52,7 +53,8 @@ class Deviation:
         return {word.removeprefix("!"): word.startswith("!") for word in self.epoch.split()}
 
     def covers(self, case_id: str) -> bool:
-        return any(fnmatchcase(case_id, glob) for glob in self.cases)
+        ids, globs = _covering(self.cases)
+        return case_id in ids or globs.match(case_id) is not None
 
     def expected(self, target: str, epochs: Mapping[str, bool]) -> bool:
         """It is this target's, or one's that was found by a probe to be so: the wrong answers must be there."""
@@ -69,6 +71,13 @@ class Deviation:
         if self.target:
             return self.expected(target, epochs)
         return all(epochs.get(name, wanted) is wanted for name, wanted in self.behaviours.items())
+
+
+@cache
+def _covering(globs: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """The ids among them, and one expression for the others: every case is held against every entry."""
+    wild = [glob for glob in globs if set(glob) & set("*?[")]
+    return frozenset(globs) - frozenset(wild), re.compile("|".join(map(translate, wild)) or r"(?!)")
 
 
 def excuse(entries: Iterable[Deviation], target: str, epochs: Mapping[str, bool], case_id: str,

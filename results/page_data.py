@@ -56,18 +56,18 @@ class PageData:
         self._listed = {case.id: case for listing in reversed(listings) for case in listing.cases}
         self._claims = _claims(listings, self._cases)
         self._epochs = _epochs(listings, kept)
+        self._runs = [self._run(each) for each in kept]
         self._pairs = self._compared()
 
     def json(self, characters: int, steps: int) -> dict[str, Any]:
         """The object that the page reads (results/page/data.js), with texts of at most so many characters."""
         made = _Texts(characters, steps)
-        runs = [self._run(each) for each in self._kept]
         told = [self._answers(each, made) for each in self._kept]
         claim_numbers = {claim.id: number for number, claim in enumerate(self._claims)}
         topics = list(dict.fromkeys(case.topic for case in self._cases.values()))
         return {
             "statuses": STATUSES,
-            "runs": runs,
+            "runs": self._runs,
             "topics": topics,
             "claims": [self._claim(claim) for claim in self._claims],
             "cases": [[case_id, topics.index(case.topic), [claim_numbers[claim] for claim in case.claims],

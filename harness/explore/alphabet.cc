@@ -7,9 +7,8 @@ namespace portshare {
 namespace {
 
 using model::Address;
+using model::kLoopback;
 using Kind = Address::Kind;
-
-constexpr uint32_t kLoopback = 0x7f000001;
 
 struct Place {
   Address address;

@@ -21,6 +21,8 @@
 namespace portshare {
 namespace {
 
+using Kind = model::Address::Kind;
+
 constexpr char kAutomaticPorts[] = "32768 60999";
 // That of a socket that was never bound holds an automatic port.
 constexpr int kMostTimeWaits = 10'000;
@@ -122,7 +124,6 @@ void Kernel::Settle() {
 // Where the second table has one list for both, the holder of the address that would share is met in it before the
 // wildcard that would not, and ends the search.  udp_lib_lport_inuse2()
 bool Kernel::WildcardHasTheSlotOfAnAddress() {
-  using Kind = model::Address::Kind;
   if (!KnowsReusePort()) return false;
   const auto udp = [this](uint32_t address, bool reuse_addr, bool reuse_port) {
     return model::Socket{.protocol = model::Protocol::kUdp,
@@ -131,7 +132,7 @@ bool Kernel::WildcardHasTheSlotOfAnAddress() {
                          .reuse_port = reuse_port,
                          .owner = self_};
   };
-  for (const uint32_t loopback : {0x7f000001U, 0x7f000002U}) {
+  for (const uint32_t loopback : {model::kLoopback, model::kLoopback + 1}) {
     model::Scenario scenario{.sockets = {}, .steps = {}};
     // More than ten of the port make the kernel look there.
     for (uint32_t more = 0; more < 10; ++more) scenario.sockets.push_back(udp(kCrowd + more, true, false));

@@ -13,6 +13,8 @@
 namespace portshare {
 namespace {
 
+using Kind = model::Address::Kind;
+
 using model::Op;
 using model::Protocol;
 
@@ -32,7 +34,7 @@ constexpr Words<Op, 7> kOps = {{{"bind", Op::kBind},
 constexpr Words<model::Option, 2> kSharing = {
     {{"reuseaddr", model::Option::kReuseAddr}, {"reuseport", model::Option::kReusePort}}};
 constexpr Words<bool, 4> kSwitch = {{{"on", true}, {"off", false}, {"1", true}, {"0", false}}};
-constexpr Words<uint8_t, 2> kDevices = {{{"v0", 1}, {"v1", 2}}};
+constexpr Words<uint8_t, 2> kDeviceWords = {{{"v0", 1}, {"v1", 2}}};
 
 template <typename Value, size_t kSize>
 std::string WordOf(const Words<Value, kSize>& words, Value value) {
@@ -45,7 +47,6 @@ constexpr uint32_t kMostUid = UINT32_MAX - 1;
 
 // 0.0.0.0 and 127/8, alone or mapped, [::] and [::1]: what a namespace has without any set-up.
 std::optional<model::Address> KnownAddress(const std::string& text) {
-  using Kind = model::Address::Kind;
   const auto known = [](Kind kind, in_addr_t address) -> std::optional<model::Address> {
     const uint32_t bits = ntohl(address);
     if (bits != 0 && bits >> 24U != IN_LOOPBACKNET) return {};
@@ -62,7 +63,6 @@ std::optional<model::Address> KnownAddress(const std::string& text) {
 }
 
 std::string AddressText(const model::Address& address) {
-  using Kind = model::Address::Kind;
   if (address.kind == Kind::kIpv6) return address.wildcard() ? "[::]" : "[::1]";
   std::string text;
   for (const unsigned shift : {24U, 16U, 8U, 0U}) {
@@ -168,7 +168,7 @@ class Parser {
     } else if (name == "owner") {
       socket.owner = scan_.Number(value, 0, kMostUid, "a uid");
     } else if (name == "dev") {
-      socket.device = OneOf(kDevices, value, "v0 or v1");
+      socket.device = OneOf(kDeviceWords, value, "v0 or v1");
     } else if (name == "v6only" && socket.address.kind != model::Address::Kind::kIpv4) {
       socket.v6only = flag();
     } else if (name == "v6only") {
@@ -285,7 +285,7 @@ std::string SocketText(const std::string& name, const model::Socket& socket) {
   if (socket.reuse_addr) text += " reuseaddr";
   if (socket.reuse_port) text += " reuseport";
   if (socket.owner != 0) text += " owner=" + std::to_string(socket.owner);
-  if (socket.device != 0) text += " dev=" + WordOf(kDevices, socket.device);
+  if (socket.device != 0) text += " dev=" + WordOf(kDeviceWords, socket.device);
   return text;
 }
 

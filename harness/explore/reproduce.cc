@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "harness/explore/native.h"
 #include "harness/explore/reproduce_parts.h"
 #include "netns/cannot_ask.h"
 #include "netns/errno_name.h"
@@ -20,14 +21,12 @@ using model::Op;
 using model::Protocol;
 using Kind = model::Address::Kind;
 
-constexpr const char* kDevices[] = {"", "v0", "v1"};
-
 uint16_t PortOf(const model::Socket& socket) {
   return static_cast<uint16_t>(kScenarioPort + socket.port);
 }
 
-// For inet_pton(3).
-std::string AddressText(const model::Address& address) {
+// As inet_pton(3) reads it.
+std::string Presented(const model::Address& address) {
   char text[INET6_ADDRSTRLEN];
   in6_addr bytes{};
   bytes.s6_addr32[3] = htonl(address.bits);
@@ -180,7 +179,7 @@ class Writer {
     set(socket.reuse_addr, "SOL_SOCKET", "SO_REUSEADDR");
     set(socket.reuse_port, "SOL_SOCKET", "SO_REUSEPORT");
     if (socket.device != 0) {
-      need("SO_BINDTODEVICE", "set_device(" + variable + ", \"" + kDevices[socket.device] + "\")");
+      need("SO_BINDTODEVICE", "set_device(" + variable + ", \"" + std::string(kDevices[socket.device]) + "\")");
       // [::1] is an address of lo alone.  ipv6_can_nonlocal_bind()
       set(socket.address.kind == Kind::kIpv6 && !socket.address.wildcard(), "IPPROTO_IPV6", "IPV6_FREEBIND");
     }
@@ -189,7 +188,7 @@ class Writer {
   }
 
   std::string Bind(const std::string& variable, const model::Address& address, uint16_t port) const {
-    return (address.kind == Kind::kIpv4 ? "bind4(" : "bind6(") + variable + ", \"" + AddressText(address) + "\", " +
+    return (address.kind == Kind::kIpv4 ? "bind4(" : "bind6(") + variable + ", \"" + Presented(address) + "\", " +
            std::to_string(port) + ")";
   }
 

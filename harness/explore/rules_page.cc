@@ -25,7 +25,7 @@ using model::Step;
 using Kind = Address::Kind;
 
 constexpr Address kAny4 = {Kind::kIpv4, 0};
-constexpr Address kLoopback4 = {Kind::kIpv4, 0x7f000001};
+constexpr Address kLoopback4 = {Kind::kIpv4, model::kLoopback};
 
 // A rule's word in a table's cell.
 struct Word {
@@ -51,20 +51,20 @@ struct Mix {
 constexpr std::array kMixes = {Mix{"neither", false, false}, Mix{"`SO_REUSEADDR`", true, false},
                                Mix{"`SO_REUSEPORT`", false, true}, Mix{"both", true, true}};
 
-struct Place {
+struct Holding {
   const char* text;
   Address address;
   bool v6only = false;
 };
-constexpr std::array kPlaces = {
-    Place{"0.0.0.0", kAny4},
-    Place{"127.0.0.1", kLoopback4},
-    Place{"127.0.0.2", {Kind::kIpv4, 0x7f000002}},
-    Place{"[::]", {Kind::kIpv6, 0}},
-    Place{"[::] v6only", {Kind::kIpv6, 0}, true},
-    Place{"[::1]", {Kind::kIpv6, 1}},
-    Place{"::ffff:0.0.0.0", {Kind::kMapped, 0}},
-    Place{"::ffff:127.0.0.1", {Kind::kMapped, 0x7f000001}},
+constexpr std::array kHoldings = {
+    Holding{"0.0.0.0", kAny4},
+    Holding{"127.0.0.1", kLoopback4},
+    Holding{"127.0.0.2", {Kind::kIpv4, model::kLoopback + 1}},
+    Holding{"[::]", {Kind::kIpv6, 0}},
+    Holding{"[::] v6only", {Kind::kIpv6, 0}, true},
+    Holding{"[::1]", {Kind::kIpv6, 1}},
+    Holding{"::ffff:0.0.0.0", {Kind::kMapped, 0}},
+    Holding{"::ffff:127.0.0.1", {Kind::kMapped, model::kLoopback}},
 };
 
 // The shortest scenario of each cause that no kernel has mended yet.
@@ -230,14 +230,14 @@ std::string Overlaps(Asker& ask) {
       "two\n"
       "does not bind, over TCP and over UDP, whichever comes first.\n\n|  |";
   std::string line = "|---|";
-  for (const Place& place : kPlaces) {
+  for (const Holding& place : kHoldings) {
     page += " `" + std::string(place.text) + "` |";
     line += "---|";
   }
   page += "\n" + line + "\n";
-  for (const Place& first : kPlaces) {
+  for (const Holding& first : kHoldings) {
     page += "| `" + std::string(first.text) + "` |";
-    for (const Place& second : kPlaces) {
+    for (const Holding& second : kHoldings) {
       bool overlap = false;
       for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
         const Socket holder = {.protocol = protocol, .address = first.address, .v6only = first.v6only};

@@ -10,6 +10,7 @@ namespace portshare {
 namespace {
 
 using model::Address;
+using model::kLoopback;
 using model::Op;
 using model::Option;
 using model::Protocol;
@@ -19,7 +20,6 @@ using model::Step;
 using Kind = Address::Kind;
 
 constexpr uint32_t kFirstOwner = 1001;
-constexpr uint32_t kLoopback = 0x7f000001;
 
 // The plainest first.
 constexpr std::array kAddresses = {

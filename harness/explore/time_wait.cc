@@ -17,8 +17,6 @@
 namespace portshare {
 namespace {
 
-constexpr uint32_t kLoopback = 0x7f000001;
-
 void Check(int result, const char* call) {
   if (result < 0) throw CannotAsk(std::string("TIME_WAIT: ") + call, errno);
 }
@@ -30,7 +28,7 @@ void AwaitInput(int descriptor, const char* what) {
 
 // Where the socket connects to: its own address, or the loopback of its family.
 model::Address Peer(model::Address address) {
-  if (address.wildcard()) address.bits = address.kind == model::Address::Kind::kIpv6 ? 1 : kLoopback;
+  if (address.wildcard()) address.bits = address.kind == model::Address::Kind::kIpv6 ? 1 : model::kLoopback;
   return address;
 }
 
