@@ -151,7 +151,7 @@ CLAIM({.id = "port.automatic.shared_by_sysctl",
        .kernels = "since 5.7",
        .rows = {"EPH-004"},
        .sources = {KernelDoc("networking/ip-sysctl.rst, ip_autobind_reuse"),
-                   Commit("335759211a32 tcp: bind(0) remove the SO_REUSEADDR restriction when ephemeral ports are "
+                   Commit("4b01a9674231 tcp: bind(0) remove the SO_REUSEADDR restriction when ephemeral ports are "
                           "exhausted")}});
 
 CASE(AutomaticPort, OfTcpIsSharedWithReuseaddrBySysctl, Witnesses("port.automatic.shared_by_sysctl"),
@@ -173,8 +173,8 @@ CLAIM(
              "alone or beside SO_REUSEADDR; of two owners with both options it does.",
      .kernels = "since 5.7",
      .rows = {"EPH-004", "EPH-006"},
-     .sources = {Commit("335759211a32 tcp: bind(0) remove the SO_REUSEADDR restriction when ephemeral ports are "
-                        "exhausted"),
+     .sources = {Commit("335759211a32 tcp: Forbid to bind more than one sockets haveing SO_REUSEADDR and SO_REUSEPORT "
+                        "per EUID"),
                  Kernel("inet_csk_bind_conflict(), reuseport_ok")}});
 
 struct Newcomer {

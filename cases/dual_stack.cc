@@ -72,7 +72,10 @@ const std::vector<Pair> kV6OnlyLeavesIpv4Free = InBothTransports([](const std::s
   return std::vector<Pair>{
       {prefix + "ipv4_wildcard_first", make(Any4()), OnlyV6(make(Any6()))},
       {prefix + "ipv4_wildcard_second", OnlyV6(make(Any6())), make(Any4())},
+      {prefix + "ipv4_address_first", make(Loopback4()), OnlyV6(make(Any6()))},
       {prefix + "ipv4_address_second", OnlyV6(make(Any6())), make(Loopback4())},
+      {prefix + "mapped_address_second", OnlyV6(make(Any6())), make(MappedLoopback())},
+      {prefix + "mapped_wildcard_second", OnlyV6(make(Any6())), make(MappedAny())},
       {prefix + "mapped_address_first", make(MappedLoopback()), OnlyV6(make(Any6()))},
       {prefix + "mapped_wildcard_first", make(MappedAny()), OnlyV6(make(Any6()))},
   };

@@ -13,7 +13,17 @@ class HeldHandshakeFastOpen : public Held {
  protected:
   // The server takes data in a SYN, from peers that have no cookie too.  ip-sysctl.rst, tcp_fastopen
   static void TakeDataInSyns() { Demand("ipv4/tcp_fastopen", "514"); }
-  static Socket Listener(int mark) { return Member(mark).Set(kFastOpen, 1000).Bound(port()).Listening(); }
+  static Socket Listener(int mark, int most = 1000) {
+    return Member(mark).Set(kFastOpen, most).Bound(port()).Listening();
+  }
+  // The first `count` of them.
+  static Flows First(size_t count, const Flows& flows) {
+    Flows first;
+    for (const uint16_t flow : flows) {
+      if (first.size() < count) first.insert(flow);
+    }
+    return first;
+  }
 };
 
 CLAIM({.id = "tcp.fast_open.waits_before_its_last_ack",
@@ -111,6 +121,74 @@ MATRIX(HeldHandshakeFastOpen, MovesToWhereItWouldBeginNow, Leave, kLeaves,
   peer.BeginAnew(moved);
   EXPECT_THAT(at_staying, Are(stayed | (moved & peer.AnsweredBy(staying))));
   EXPECT_THAT(at_newcomer, Are(moved & peer.AnsweredBy(newcomer)));
+}
+
+// A listener's limit, how many migrate to it, and more than either.
+constexpr int kMost = 5;
+constexpr int kMoved = 3;
+constexpr int kMany = 12;
+
+CLAIM({.id = "tcp.fast_open.limit",
+       .says = "No more connections than TCP_FASTOPEN says wait for their last ACK with data, accepted ones included; "
+               "others wait as any SYN does, and a last ACK makes room for another.",
+       .kernels = "since 3.7",
+       .sources = {Man("tcp(7), TCP_FASTOPEN"), Kernel("tcp_fastopen_queue_check(), reqsk_fastopen_remove()")}});
+
+CASE(HeldHandshakeFastOpen, TakesNoMoreThanItsLimit, Witnesses("tcp.fast_open.limit"),
+     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+  TakeDataInSyns();
+  PacketPeer peer;
+  const Socket listener = Listener(101, kMost);
+
+  const Flows begun = peer.BeginWithData(kMany, port());
+  const Flows taken = First(kMost, begun);
+  EXPECT_THAT(peer.AcceptedBy(listener), Are(taken));
+  peer.Acknowledge(First(1, taken));
+  const Flows more = peer.BeginWithData(kMany, port());
+  EXPECT_THAT(peer.AcceptedBy(listener), Are(First(1, more)));
+}
+
+CLAIM(
+    {.id = "tcp.fast_open.limit_counts_what_migrated",
+     .says = "With net.ipv4.tcp_migrate_req a connection of Fast Open that migrates before its last ACK counts at the "
+             "listener that it comes to until that ACK; one that migrates after it does not count.",
+     .kernels = "since 7.1.9, 6.18.45, 6.12.104 and 6.1.183; from 5.14 on to these, each took one from the count of "
+                "the listener that it came to (CVE-2026-74696)",
+     .sources = {Commit("tcp: fix TFO max_qlen accounting across reuseport migration"),
+                 Kernel("inet_csk_listen_stop(), inet_reqsk_clone(), reqsk_fastopen_remove()")}});
+
+// When the last ACK of those that migrate comes, and how many more are taken with data then.
+struct LastAck {
+  std::string name;
+  bool before;
+  bool after;
+  size_t more;
+  CaseFacts facts = {};
+};
+
+const std::vector<LastAck> kLastAcks = {
+    {"held", false, false, kMost - kMoved, Follows("migration_counts_fast_opens")},
+    {"come_after_it", false, true, kMost, Follows("migration_counts_fast_opens")},
+    {"come_before_it", true, false, kMost},
+};
+
+MATRIX(HeldHandshakeFastOpen, CountsWhatMigrated, LastAck, kLastAcks,
+       Witnesses("tcp.fast_open.limit_counts_what_migrated"), Needs(needs::kReusePort, needs::kVeth, needs::kMigration),
+       Labels("tcp")) {
+  TakeDataInSyns();
+  Demand("ipv4/tcp_migrate_req", "1");
+  PacketPeer peer;
+  Socket leaving = Listener(101, kMost);
+  const Flows moved = peer.BeginWithData(kMoved, port());
+  if (row.before) peer.Acknowledge(moved);
+  const Socket staying = Listener(102, kMost);
+
+  leaving.Close();
+  EXPECT_THAT(peer.AcceptedBy(staying), Are(moved));
+  if (row.after) peer.Acknowledge(moved);
+  const Flows more = peer.BeginWithData(kMany, port());
+
+  EXPECT_THAT(peer.AcceptedBy(staying), Are(First(row.more, more)));
 }
 
 }  // namespace

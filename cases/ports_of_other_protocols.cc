@@ -1,11 +1,10 @@
 // What shares a port, an identifier or a name outside of TCP and UDP?
-#include <linux/vm_sockets.h>
-
 #include "harness/case.h"
 #include "harness/journal.h"
 #include "harness/matchers.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
+#include "harness/vsock.h"
 
 namespace portshare {
 namespace {
@@ -79,26 +78,6 @@ MATRIX(PortsOfOtherProtocols, AUnixNameIsFreeAfterClose, Unix, kUnix, Witnesses(
   EXPECT_THAT(plain.BindToName("portshare"), Succeeds());
 }
 
-// The ports of vsock(7) are the machine's, not those of a network namespace: no fixed one is taken.
-Outcome BindVsock(Socket& socket, uint32_t port) {
-  sockaddr_vm local{};
-  local.svm_family = AF_VSOCK;
-  local.svm_cid = VMADDR_CID_ANY;
-  local.svm_port = port;
-  Outcome outcome;
-  outcome.step = "bind " + socket.name() + " any:" + (port == VMADDR_PORT_ANY ? "any" : std::to_string(port));
-  const int result = bind(socket.descriptor(), reinterpret_cast<const sockaddr*>(&local), sizeof local);
-  outcome.error = result == 0 ? 0 : errno;
-  return Journal::Get().Answered(outcome);
-}
-
-uint32_t PortOf(const Socket& socket) {
-  sockaddr_vm local{};
-  socklen_t length = sizeof local;
-  getsockname(socket.descriptor(), reinterpret_cast<sockaddr*>(&local), &length);
-  return local.svm_port;
-}
-
 CLAIM({.id = "vsock.ports_are_never_shared",
        .says = "A port of vsock is bound once, whatever SO_REUSEADDR says.",
        .rows = {"VSOCK-001", "VSOCK-002"},
@@ -109,7 +88,7 @@ CASE(PortsOfOtherProtocols, AVsockPortIsBoundOnce, Witnesses("vsock.ports_are_ne
   Socket newcomer = Vsock().ReuseAddr().Made();
 
   EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
-  EXPECT_THAT(BindVsock(newcomer, PortOf(holder)), FailsWith(EADDRINUSE));
+  EXPECT_THAT(BindVsock(newcomer, VsockPort(holder)), FailsWith(EADDRINUSE));
 }
 
 CLAIM({.id = "vsock.low_ports_need_a_capability",
@@ -123,6 +102,39 @@ CASE(PortsOfOtherProtocols, ALowVsockPortNeedsACapability, Witnesses("vsock.low_
   Socket socket = Vsock().Made();
 
   EXPECT_THAT(BindVsock(socket, 1023), FailsWith(EACCES));
+}
+
+CLAIM({.id = "vsock.stays_bound_when_a_connect_fails",
+       .says = "A vsock socket whose connect(2) fails, to the machine itself or where no transport leads, keeps its "
+               "port until it is closed: nobody else may bind it.",
+       .kernels = "since 6.14, 6.12.16 and 6.6.79, and in 5.10.y and 6.1.y since 2025; before, a connect(2) that changed the transport gave the "
+                  "port away (CVE-2025-21756)",
+       .rows = {"VSOCK-001"},
+       .sources = {Commit("fcdd2242c023 vsock: Keep the binding until socket destruction"), Man("vsock(7), connect()"),
+                   Kernel("vsock_assign_transport(), vsock_remove_sock()")}});
+
+// A port of vsock is free where nobody was ever bound: the kernel's own choice, given back.
+uint32_t PortOfNobody() {
+  Socket nobody = Vsock().Made();
+  Journal::Get().Needs(BindVsock(nobody, VMADDR_PORT_ANY));
+  return VsockPort(nobody);
+}
+
+CASE(PortsOfOtherProtocols, AVsockSocketStaysBoundWhenAConnectFails,
+     Witnesses("vsock.stays_bound_when_a_connect_fails"), Needs(needs::kVsockLoopback), Follows("vsock_stays_bound")) {
+  const uint32_t nobody = PortOfNobody();
+  Socket holder = Vsock().Made();
+  Socket newcomer = Vsock().Made();
+  EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
+  const uint32_t held = VsockPort(holder);
+
+  EXPECT_THAT(ConnectVsock(holder, VMADDR_CID_LOCAL, nobody), FailsWith(ECONNRESET));
+  EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));
+  EXPECT_THAT(ConnectVsock(holder, kMachineElsewhere, nobody), FailsWith(ENODEV));
+  EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));
+
+  holder.Close();
+  EXPECT_THAT(BindVsock(newcomer, held), Succeeds());
 }
 
 }  // namespace

@@ -7,13 +7,16 @@
 
 #include "harness/bpf.h"
 #include "harness/cpu.h"
+#include "harness/in_use.h"
 #include "harness/need.h"
 #include "harness/option.h"
 #include "harness/outcome.h"
 #include "harness/owner.h"
+#include "harness/packet_peer.h"
 #include "harness/peer.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
+#include "harness/vsock.h"
 #include "harness/waiter.h"
 #include "netns/cannot_ask.h"
 #include "netns/private_network.h"
@@ -117,6 +120,64 @@ std::optional<bool> MigrationWakesWaiters() {
   return waiter.told();
 }
 
+// To the server that another socket of the same port is connected to: there is no second connection of those four.
+std::optional<bool> FailedConnectLeavesNoAddress() {
+  const Socket server = Tcp(Loopback4()).Bound(kOtherPort).Listening();
+  const SocketSpec sharer = Tcp(Any4()).ReuseAddr();
+  const Socket client = sharer.Bound(kProbePort).ConnectedTo(Loopback4(), kOtherPort);
+  Socket failed = sharer.Bound(kProbePort);
+  if (failed.Connect(Loopback4(), kOtherPort).error != EADDRNOTAVAIL) return std::nullopt;
+  return failed.LocalName().answer == Any4().text(kProbePort);
+}
+
+// One that waits for its last ACK comes to a listener that takes one: there is no place for another.
+std::optional<bool> MigrationCountsFastOpens() {
+  if (!MayAsk({&needs::kVeth, &needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0 ||
+      WriteSysctl("ipv4/tcp_fastopen", "514") != 0) {
+    return std::nullopt;
+  }
+  const OnOneProcessor stays;
+  PacketPeer peer;
+  const SocketSpec member = Tcp(PacketPeer::Server()).ReusePort().Set({IPPROTO_TCP, TCP_FASTOPEN, "fastopen"}, 1);
+  Socket leaving = member.Bound(kProbePort).Listening();
+  const Flows moved = peer.BeginWithData(1, kProbePort);
+  const Socket staying = member.Bound(kProbePort).Listening();
+  leaving.Close();
+  const Flows another = peer.BeginWithData(1, kProbePort);
+  const std::string accepted = peer.AcceptedBy(staying).answer;
+  if (accepted == moved.text()) return true;
+  if (accepted == (moved | another).text()) return false;
+  return std::nullopt;
+}
+
+std::optional<bool> RefusedChoicesAreReleased() {
+  if (!MayAsk({&needs::kReusePort, &needs::kBpf, &needs::kSkReuseport, &needs::kSockMap})) return std::nullopt;
+  const OnOneProcessor stays;
+  Socket listener = Tcp(Loopback4()).ReusePort().Bound(kProbePort).Listening();
+  SocketMap sockets(BPF_MAP_TYPE_SOCKMAP, 1);
+  const int before = SocketsInUse();
+  {
+    Socket client = Tcp(Loopback4()).ReusePort().Made();
+    Attach(client, LoadedProgram::ToMember(0));
+    if (!client.Connect(Loopback4(), kProbePort).ok() || !sockets.Put(0, client).ok()) return std::nullopt;
+    const Socket server = listener.Accepted();
+    Attach(listener, LoadedProgram::OfGroup(sockets, 0));
+    ConnectionsOver({&listener}, 1, Loopback4(), kProbePort);
+    client.Reset();
+  }
+  return SocketsLeft(before).answer == "0";
+}
+
+// A connect(2) that no transport leads to, after one that had another transport.
+std::optional<bool> VsockStaysBound() {
+  if (!MayAsk({&needs::kVsockLoopback})) return std::nullopt;
+  Socket holder = Vsock().Made(), nobody = Vsock().Made(), newcomer = Vsock().Made();
+  if (!BindVsock(nobody, VMADDR_PORT_ANY).ok() || !BindVsock(holder, VMADDR_PORT_ANY).ok()) return std::nullopt;
+  ConnectVsock(holder, VMADDR_CID_LOCAL, VsockPort(nobody));
+  ConnectVsock(holder, kMachineElsewhere, VsockPort(nobody));
+  return Told(BindVsock(newcomer, VsockPort(holder)).error, EADDRINUSE, 0);
+}
+
 // A kernel that keeps the place of a former peer is right by luck where both places are one: hardly for so many peers.
 std::optional<bool> FindsWhatReconnected() {
   constexpr int kPeers = 8;
@@ -199,6 +260,19 @@ const std::vector<Behaviour>& Behaviours() {
       {"migration_wakes_waiters",
        "wakes those that wait at the listener to which a connection migrates from a closing one",
        "inet_csk_listen_stop(), CVE-2026-46015 (6.1.175, 6.12.86, 7.0)", MigrationWakesWaiters},
+      {"failed_connects_leave_no_address",
+       "takes the address back from a TCP socket whose connect(2) failed because such a connection exists",
+       "commit 77934dc6db0d (6.1, 6.0.12, 5.10.158)", FailedConnectLeavesNoAddress},
+      {"migration_counts_fast_opens",
+       "counts a connection of TCP Fast Open that migrates before its last ACK at the listener that it comes to",
+       "tcp: fix TFO max_qlen accounting across reuseport migration, CVE-2026-74696 (6.1.183, 6.12.104, 6.18.45, "
+       "7.1.9)",
+       MigrationCountsFastOpens},
+      {"refused_choices_are_released",
+       "gives a connected socket back that an SK_REUSEPORT program chose for another group's connection",
+       "commit b3af60928ab9, CVE-2025-21683 (6.13, 6.12.11, 6.1.127, 5.10.234)", RefusedChoicesAreReleased},
+      {"vsock_stays_bound", "keeps a vsock socket bound when its connect(2) fails because no transport leads there",
+       "commit fcdd2242c023, CVE-2025-21756 (6.14, 6.12.16, 6.6.79, and 5.10.y of 2025)", VsockStaysBound},
       {"udp_finds_what_reconnected",
        "finds a connected UDP socket by the peer that it has, also where it had another one before",
        "commits 5fd0783b99d4 and 9e95b1a94c9c (7.2.9), which mend 78c91ae2c6de of 6.13", FindsWhatReconnected},

@@ -22,6 +22,7 @@
 #include "harness/plug_need.h"
 #include "harness/server_needs.h"
 #include "harness/socket.h"
+#include "harness/vsock.h"
 #include "netns/cannot_ask.h"
 #include "netns/descriptor.h"
 #include "netns/errno_name.h"
@@ -253,13 +254,48 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {
-      &kNamespace,   &kReusePort,      &kSecondOwner, &kUserNamespace, &kIpv6,           &kVeth,          &kDummy,
-      &kVrf,         &kMptcp,          &kUdpLite,     &kSctp,          &kDccp,           &kVsock,         &kRepair,
-      &kMigration,   &kSynCookies,     &kManySockets, &kAutobindReuse, &kLocalPortRange, &kPortStepWidth, &kSeccomp,
-      &kI386,        &kGenericNumbers, &kPython,      &kServerRoom,    &kNginx,          &kHaproxy,       &kApache,
-      &kGunicorn,    &kUnbound,        &kKnot,        &kBind9,         &kPlug,           &kNftables,      &kBpf,
-      &kSkReuseport, &kSkLookup,       &kSockMap,     &kSkMigrate,     &kTwoProcessors,  &kMemoryInfo};
+  static const std::vector<const Need*> all = {&kNamespace,
+                                               &kReusePort,
+                                               &kSecondOwner,
+                                               &kUserNamespace,
+                                               &kIpv6,
+                                               &kVeth,
+                                               &kDummy,
+                                               &kVrf,
+                                               &kMptcp,
+                                               &kUdpLite,
+                                               &kSctp,
+                                               &kDccp,
+                                               &kVsock,
+                                               &kRepair,
+                                               &kMigration,
+                                               &kSynCookies,
+                                               &kManySockets,
+                                               &kAutobindReuse,
+                                               &kLocalPortRange,
+                                               &kPortStepWidth,
+                                               &kSeccomp,
+                                               &kI386,
+                                               &kGenericNumbers,
+                                               &kPython,
+                                               &kServerRoom,
+                                               &kNginx,
+                                               &kHaproxy,
+                                               &kApache,
+                                               &kGunicorn,
+                                               &kUnbound,
+                                               &kKnot,
+                                               &kBind9,
+                                               &kPlug,
+                                               &kNftables,
+                                               &kBpf,
+                                               &kSkReuseport,
+                                               &kSkLookup,
+                                               &kSockMap,
+                                               &kSkMigrate,
+                                               &kTwoProcessors,
+                                               &kMemoryInfo,
+                                               &kVsockLoopback};
   return all;
 }
 
