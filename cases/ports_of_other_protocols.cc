@@ -107,7 +107,8 @@ CASE(PortsOfOtherProtocols, ALowVsockPortNeedsACapability, Witnesses("vsock.low_
 CLAIM({.id = "vsock.stays_bound_when_a_connect_fails",
        .says = "A vsock socket whose connect(2) fails, to the machine itself or where no transport leads, keeps its "
                "port until it is closed: nobody else may bind it.",
-       .kernels = "since 6.14, 6.12.16 and 6.6.79, and in 5.10.y and 6.1.y since 2025; before, a connect(2) that changed the transport gave the "
+       .kernels = "since 6.14, 6.12.16 and 6.6.79, and in 5.10.y and 6.1.y since 2025; before, a connect(2) that "
+                  "changed the transport gave the "
                   "port away (CVE-2025-21756)",
        .rows = {"VSOCK-001"},
        .sources = {Commit("fcdd2242c023 vsock: Keep the binding until socket destruction"), Man("vsock(7), connect()"),
