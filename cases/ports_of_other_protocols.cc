@@ -87,7 +87,7 @@ CASE(PortsOfOtherProtocols, AVsockPortIsBoundOnce, Witnesses("vsock.ports_are_ne
   Socket holder = Vsock().ReuseAddr().Made();
   Socket newcomer = Vsock().ReuseAddr().Made();
 
-  EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
+  EXPECT_THAT(BindVsock(holder, kAnyVsockPort), Succeeds());
   EXPECT_THAT(BindVsock(newcomer, VsockPort(holder)), FailsWith(EADDRINUSE));
 }
 
@@ -117,7 +117,7 @@ CLAIM({.id = "vsock.stays_bound_when_a_connect_fails",
 // A port of vsock is free where nobody was ever bound: the kernel's own choice, given back.
 uint32_t PortOfNobody() {
   Socket nobody = Vsock().Made();
-  Journal::Get().Needs(BindVsock(nobody, VMADDR_PORT_ANY));
+  Journal::Get().Needs(BindVsock(nobody, kAnyVsockPort));
   return VsockPort(nobody);
 }
 
@@ -126,10 +126,10 @@ CASE(PortsOfOtherProtocols, AVsockSocketStaysBoundWhenAConnectFails,
   const uint32_t nobody = PortOfNobody();
   Socket holder = Vsock().Made();
   Socket newcomer = Vsock().Made();
-  EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
+  EXPECT_THAT(BindVsock(holder, kAnyVsockPort), Succeeds());
   const uint32_t held = VsockPort(holder);
 
-  EXPECT_THAT(ConnectVsock(holder, VMADDR_CID_LOCAL, nobody), FailsWith(ECONNRESET));
+  EXPECT_THAT(ConnectVsock(holder, kThisMachine, nobody), FailsWith(ECONNRESET));
   EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));
   EXPECT_THAT(ConnectVsock(holder, kMachineElsewhere, nobody), FailsWith(ENODEV));
   EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));
