@@ -1,5 +1,5 @@
-// Do SCTP sockets of one port keep out of each other's way while they come and go?  A kernel with the fault of section
-// 5 needs two processors to show it: 5.10.218 with two of QEMU crashed in 8 of 20 tries, 6.1.192 in none.
+// Do SCTP sockets of one port keep out of each other's way while they come and go?  A kernel with CVE-2024-44935
+// needs two processors to show it: 5.10.218 with two of QEMU crashed in 8 of 20 tries, 6.1.192 in none.
 #include <sched.h>
 #include <sys/socket.h>
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from kernels import apt, unpack
@@ -110,7 +110,7 @@ def _write_manifest(kernel: Kernel, making: Path, made: Image, packages: dict[st
 
 def _made_of(kernel: Kernel) -> dict[str, object]:
     """All that decides how an entry looks.  The program of a User-Mode Linux has the place of its library in it."""
-    what = {key: value for key, value in asdict(replace(kernel, groups=())).items() if key != "groups"}
+    what = {key: value for key, value in asdict(kernel).items() if key not in ("groups", "processors")}
     place = {"place": str(entry(kernel))} if kernel.kind == "uml" else {}
     return json.loads(json.dumps(what | place | {"recipe": RECIPE}))
 
