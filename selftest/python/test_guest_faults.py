@@ -41,7 +41,7 @@ def missing() -> str:
 
 def kernels() -> list[catalogue.Kernel]:
     """Those in the cache that QEMU plays here, those first whose channel needs no modules."""
-    found = [k for k in catalogue.load() if (k.kind, k.architecture) == ("qemu", "amd64") and cache.cached(k)]
+    found = [k for k in catalogue.load() if (k.kind, k.architecture) == ("qemu", "amd64") and guest_double.in_cache(k)]
     return sorted(found, key=lambda kernel: len(cache.image(kernel).channel_modules))
 
 

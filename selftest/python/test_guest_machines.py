@@ -25,7 +25,7 @@ ROOM = os.statvfs
 
 def missing(name: str) -> str:
     """Why no guest of this kernel can be had here; "" where one can."""
-    if catalogue.here() != "amd64" or not cache.cached(catalogue.select([name])[0]):
+    if catalogue.here() != "amd64" or not guest_double.in_cache(catalogue.select([name])[0]):
         return f"{name} is not in the cache: ./run_all.sh kernels fetch {name}"
     return "" if INIT.exists() else f"{INIT.name} is not built: ./run_all.sh --self-test builds it"
 
