@@ -87,7 +87,7 @@ CASE(PortsOfOtherProtocols, AVsockPortIsBoundOnce, Witnesses("vsock.ports_are_ne
   Socket holder = Vsock().ReuseAddr().Made();
   Socket newcomer = Vsock().ReuseAddr().Made();
 
-  EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
+  EXPECT_THAT(BindVsock(holder, kAnyVsockPort), Succeeds());
   EXPECT_THAT(BindVsock(newcomer, VsockPort(holder)), FailsWith(EADDRINUSE));
 }
 
@@ -107,7 +107,8 @@ CASE(PortsOfOtherProtocols, ALowVsockPortNeedsACapability, Witnesses("vsock.low_
 CLAIM({.id = "vsock.stays_bound_when_a_connect_fails",
        .says = "A vsock socket whose connect(2) fails, to the machine itself or where no transport leads, keeps its "
                "port until it is closed: nobody else may bind it.",
-       .kernels = "since 6.14, 6.12.16 and 6.6.79, and in 5.10.y and 6.1.y since 2025; before, a connect(2) that changed the transport gave the "
+       .kernels = "since 6.14, 6.12.16 and 6.6.79, and in 5.10.y and 6.1.y since 2025; before, a connect(2) that "
+                  "changed the transport gave the "
                   "port away (CVE-2025-21756)",
        .rows = {"VSOCK-001"},
        .sources = {Commit("fcdd2242c023 vsock: Keep the binding until socket destruction"), Man("vsock(7), connect()"),
@@ -116,7 +117,7 @@ CLAIM({.id = "vsock.stays_bound_when_a_connect_fails",
 // A port of vsock is free where nobody was ever bound: the kernel's own choice, given back.
 uint32_t PortOfNobody() {
   Socket nobody = Vsock().Made();
-  Journal::Get().Needs(BindVsock(nobody, VMADDR_PORT_ANY));
+  Journal::Get().Needs(BindVsock(nobody, kAnyVsockPort));
   return VsockPort(nobody);
 }
 
@@ -125,10 +126,10 @@ CASE(PortsOfOtherProtocols, AVsockSocketStaysBoundWhenAConnectFails,
   const uint32_t nobody = PortOfNobody();
   Socket holder = Vsock().Made();
   Socket newcomer = Vsock().Made();
-  EXPECT_THAT(BindVsock(holder, VMADDR_PORT_ANY), Succeeds());
+  EXPECT_THAT(BindVsock(holder, kAnyVsockPort), Succeeds());
   const uint32_t held = VsockPort(holder);
 
-  EXPECT_THAT(ConnectVsock(holder, VMADDR_CID_LOCAL, nobody), FailsWith(ECONNRESET));
+  EXPECT_THAT(ConnectVsock(holder, kThisMachine, nobody), FailsWith(ECONNRESET));
   EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));
   EXPECT_THAT(ConnectVsock(holder, kMachineElsewhere, nobody), FailsWith(ENODEV));
   EXPECT_THAT(BindVsock(newcomer, held), FailsWith(EADDRINUSE));

@@ -172,8 +172,8 @@ std::optional<bool> RefusedChoicesAreReleased() {
 std::optional<bool> VsockStaysBound() {
   if (!MayAsk({&needs::kVsockLoopback})) return std::nullopt;
   Socket holder = Vsock().Made(), nobody = Vsock().Made(), newcomer = Vsock().Made();
-  if (!BindVsock(nobody, VMADDR_PORT_ANY).ok() || !BindVsock(holder, VMADDR_PORT_ANY).ok()) return std::nullopt;
-  ConnectVsock(holder, VMADDR_CID_LOCAL, VsockPort(nobody));
+  if (!BindVsock(nobody, kAnyVsockPort).ok() || !BindVsock(holder, kAnyVsockPort).ok()) return std::nullopt;
+  ConnectVsock(holder, kThisMachine, VsockPort(nobody));
   ConnectVsock(holder, kMachineElsewhere, VsockPort(nobody));
   return Told(BindVsock(newcomer, VsockPort(holder)).error, EADDRINUSE, 0);
 }

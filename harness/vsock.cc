@@ -1,6 +1,7 @@
 #include "harness/vsock.h"
 
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -25,20 +26,20 @@ sockaddr_vm At(uint32_t machine, uint32_t port) {
 }
 
 std::string Text(uint32_t number) {
-  return number == VMADDR_PORT_ANY ? "any" : std::to_string(number);
+  return number == kAnyVsockPort ? "any" : std::to_string(number);
 }
 
 // 0, or the errno.  A machine's own numbers are those of its transports.  vsock_find_cid()
 int BindsAs(uint32_t machine) {
   const Descriptor probe(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.open()) throw CannotAsk("probe: vsock socket", errno);
-  const sockaddr_vm local = At(machine, VMADDR_PORT_ANY);
+  const sockaddr_vm local = At(machine, kAnyVsockPort);
   return bind(probe.number(), reinterpret_cast<const sockaddr*>(&local), sizeof local) == 0 ? 0 : errno;
 }
 
 std::optional<std::string> ReachesItselfAlone() {
   if (auto missing = needs::kVsock.probe()) return missing;
-  if (const int error = BindsAs(VMADDR_CID_LOCAL)) {
+  if (const int error = BindsAs(kThisMachine)) {
     const CannotAsk reason("this machine has no vsock transport to itself", error);
     DemandRefusal(reason, {EADDRNOTAVAIL});
     return reason.what();
@@ -51,7 +52,7 @@ std::optional<std::string> ReachesItselfAlone() {
     DemandRefusal(reason, {ENOENT, ENXIO, ENODEV});
     return reason.what();
   }
-  if (machine == VMADDR_CID_ANY || machine == VMADDR_CID_LOCAL) return std::nullopt;
+  if (machine == VMADDR_CID_ANY || machine == kThisMachine) return std::nullopt;
   return "this machine has a vsock transport to its host";
 }
 

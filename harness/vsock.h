@@ -1,8 +1,6 @@
 // vsock(7): its ports are the machine's, not those of a network namespace, so that no fixed one is taken.
 #pragma once
 
-#include <linux/vm_sockets.h>
-
 #include <cstdint>
 
 #include "harness/need.h"
@@ -16,12 +14,15 @@ namespace needs {
 extern const Need kVsockLoopback;
 }  // namespace needs
 
+// VMADDR_PORT_ANY, VMADDR_CID_LOCAL
+inline constexpr uint32_t kAnyVsockPort = ~0U;
+inline constexpr uint32_t kThisMachine = 1;
 // Where no transport leads from a machine that has none but that to itself.
 inline constexpr uint32_t kMachineElsewhere = 42;
 
-// To VMADDR_CID_ANY.
+// On VMADDR_CID_ANY.
 Outcome BindVsock(Socket& socket, uint32_t port);
-// connect(2) to a port of `machine`: VMADDR_CID_LOCAL, kMachineElsewhere.
+// connect(2) to a port of `machine`: kThisMachine, kMachineElsewhere.
 Outcome ConnectVsock(Socket& socket, uint32_t machine, uint32_t port);
 // The port that the socket is bound to.
 uint32_t VsockPort(const Socket& socket);

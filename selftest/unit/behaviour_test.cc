@@ -1,7 +1,9 @@
 #include "harness/behaviour.h"
 
 #include <set>
+#include <string>
 
+#include "harness/vsock.h"
 #include "model/epoch.h"
 #include "selftest/unit/in_network.h"
 
@@ -18,6 +20,8 @@ TEST(Behaviours, HaveNamesOfTheirOwn) {
 TEST_F(InNetwork, EveryBehaviourIsTold) {
   for (const Behaviour& behaviour : Behaviours()) {
     const PrivateNetwork network;
+    // Machines differ in what vsock(7) reaches.
+    if (std::string(behaviour.name) == "vsock_stays_bound" && needs::kVsockLoopback.probe()) continue;
     EXPECT_TRUE(behaviour.probe().has_value()) << behaviour.name;
   }
 }
