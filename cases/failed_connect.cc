@@ -72,6 +72,7 @@ MATRIX(FailedConnect, ThatIsRefusedLeavesTheWildcard, Family, kFamilies,
   EXPECT_THAT(failed.Listen(), Succeeds());
   EXPECT_THAT(ConnectionsOver({&failed}, 1, row.server, port()), Gets(1));
   failed.Close();
+  AwaitDelivery();
   EXPECT_THAT(row.wildcard.Bind(port()), Succeeds());
 }
 
