@@ -1,7 +1,7 @@
 """From the command line to an exit code; no foreseeable error ends in a traceback."""
 
 from driver import (
-    arguments, bench, bisect, build, compare, explore, export, kernels, lookup, processes, run, selftest,
+    arguments, bench, bisect, build, compare, explore, export, kernels, lookup, processes, run, selftest, tasks,
 )  # fmt: skip
 from driver.arguments import Options
 from driver.console import Console
@@ -22,6 +22,8 @@ COMMANDS = {
     "bless": compare.bless,
     "bisect": bisect.bisect,
     "export": export.export,
+    "plan": tasks.plan,
+    "merge": tasks.merge,
 }
 
 

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from driver import compare, processes
 from driver.console import Console
@@ -16,6 +17,7 @@ from driver.stop import Exit, Stop
 from kernels import catalogue
 from kernels.targets import Target
 from results import matrix, report
+from results.claims import Listing
 from results.run import Run
 from results.verdict import judge
 
@@ -53,10 +55,10 @@ def _of(target: str, text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """`beside` is what its baseline says, `code` the exit code that all of this comes to."""
+class Ended:
+    """`beside` is what the baseline of the target says, `code` the exit code that all of this comes to."""
 
-    target: Target
+    target: str
     run: Run | None
     code: int
     beside: str = ""
@@ -66,7 +68,7 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     """The worst of the targets' exit codes; of all targets, each case has to be asked of one."""
     if question.options.junit or question.options.ktap:
         raise Stop("--junit and --ktap tell of one kernel: name one with --kernel")
-    ended: list[_Ended] = []
+    ended: list[Ended] = []
     begun = time.monotonic()
     with Interrupts() as interrupts:
         for target in (target for target in chosen if not target.guest):
@@ -74,27 +76,32 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
                 ended.append(_one(question, target, console, interrupts))
         _side_by_side(question, [target for target in chosen if target.guest], ended, console, interrupts)
     order = [target.name for target in chosen]
-    ended.sort(key=lambda one: order.index(one.target.name))
+    ended.sort(key=lambda one: order.index(one.target))
+    code = conclude(ended, len(chosen), console, of_all="all" in question.options.kernel)
+    asked = sum(one.run is not None for one in ended)
+    console.line(f"\n{asked} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
+    return Exit.INTERRUPTED if interrupts.seen else code
+
+
+def conclude(ended: Sequence[Ended], wanted: int, console: Console, *, of_all: bool) -> int:
+    """Tells what the targets, of so many that were wanted, amount to together. The exit code."""
     runs = [one.run for one in ended if one.run]
     if runs:
         console.line("\n" + matrix.text(runs).rstrip())
     for one in ended:
         if one.beside.strip():
-            console.line(f"\n{one.target.name}: {one.beside.strip()}")
-    idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
+            console.line(f"\n{one.target}: {one.beside.strip()}")
+    idle = matrix.ran_nowhere(runs) if of_all else {}
     for case_id, reasons in idle.items():
         console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
-    console.line(f"\n{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s")
-    if interrupts.seen:
-        return Exit.INTERRUPTED
-    unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(runs))
+    unasked = [Exit.CANNOT_RUN] * (wanted - len(runs))
     # With a kernel missing it may have been the one that has what the case needs.
     needless = [Exit.UNEXPECTED_ANSWER] if idle and not unasked else []
     return max([*(one.code for one in ended), *unasked, *needless], key=lambda code: _ORDER.index(Exit(code)))
 
 
 def _side_by_side(
-    question: Question, guests: Sequence[Target], ended: list[_Ended], console: Console, interrupts: Interrupts
+    question: Question, guests: Sequence[Target], ended: list[Ended], console: Console, interrupts: Interrupts
 ) -> None:
     # One that takes minutes is not left for the end, when the other core would have no work.
     waiting: queue.SimpleQueue[Target | None] = queue.SimpleQueue()
@@ -107,7 +114,7 @@ def _side_by_side(
                 ended.append(_one(question, target, console, interrupts))
             except Exception:  # a fault of our own: the others are asked all the same
                 console.error(f"{target.name}: {traceback.format_exc()}")
-                ended.append(_Ended(target, None, Exit.CANNOT_RUN))
+                ended.append(Ended(target.name, None, Exit.CANNOT_RUN))
 
     threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
     for thread in threads:
@@ -125,7 +132,7 @@ def _takes_minutes(target: Target) -> bool:
     return kernel is not None and (kernel.kind == "gvisor" or kernel.architecture != catalogue.here())
 
 
-def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> _Ended:
+def _one(question: Question, target: Target, console: Console, interrupts: Interrupts) -> Ended:
     begun = time.monotonic()
     try:
         folder = RunFolder(question.options.results_dir, target.name)
@@ -134,21 +141,24 @@ def _one(question: Question, target: Target, console: Console, interrupts: Inter
         if not interrupts.seen:
             why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             console.error(_of(target.name, str(why)))
-        return _Ended(target, None, Exit.CANNOT_RUN)
+        return Ended(target.name, None, Exit.CANNOT_RUN)
     if recorded.problem and not interrupts.seen:
         console.error(_of(target.name, str(recorded.problem)))
-    console.line("\n".join([_line(recorded, time.monotonic() - begun), *_unexpected(recorded.run, folder)]))
-    # Another program's cases are not the suite's.
-    beside, differs = ("", 0) if question.options.program else compare.beside_baseline(
-        recorded.run, question.listing, console)
-    return _Ended(target, recorded.run, recorded.exit_code or differs, beside if differs else "")
+    return told(recorded, folder.path, question.listing, console, time.monotonic() - begun)
 
 
-def _unexpected(run: Run, folder: RunFolder) -> list[str]:
+def told(recorded: Recorded, folder: Path, listing: Listing, console: Console, seconds: float) -> Ended:
+    """Says in a line or some what a target answered."""
+    console.line("\n".join([_line(recorded, seconds), *_unexpected(recorded.run, folder)]))
+    beside, differs = compare.beside_baseline(recorded.run, listing, console)
+    return Ended(recorded.run.target.name, recorded.run, recorded.exit_code or differs, beside if differs else "")
+
+
+def _unexpected(run: Run, folder: Path) -> list[str]:
     """The first of what failed, and where all of it is told."""
     found = report.unexpected(run)
     lines = [f"  {status:8} {name}  {why}" for name, status, why in found[:SHOWN]]
-    return [*lines, f"  {len(found)} in all: ./run_all.sh report {folder.path}"] if lines else []
+    return [*lines, f"  {len(found)} in all: ./run_all.sh report {folder}"] if lines else []
 
 
 def _line(recorded: Recorded, seconds: float) -> str:
