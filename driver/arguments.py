@@ -49,7 +49,7 @@ class Options:
     build_dir: Path = ROOT / "build"
     program: Path | None = None
     color: str = "auto"
-    install: str = ""  # what is installed first: "needed", "servers" or "bench" (they and what is needed), or nothing
+    install: str = ""  # what is installed first: "needed", "servers" and so on (they and what is needed), or nothing
     results: Path | None = None
     label: list[str] = field(default_factory=list)
     list_only: bool = False
@@ -161,9 +161,9 @@ def _parser(command: str) -> _Parser:
             command, "the explorer" if command in EXPLORER_COMMANDS else "a case program")
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
-    add("--install-deps", dest="install", choices=("needed", "servers", "bench"), metavar="[=GROUP]",
+    add("--install-deps", dest="install", choices=("needed", "servers", "bench", "slurm"), metavar="[=GROUP]",
         help="install missing packages first (as root); with =servers those of the servers, too, that cases start, "
-             "with =bench those that are measured")
+             "with =bench those that are measured, with =slurm a cluster for the self-test")
     add("-h", "--help", action="store_true", help="this text")
     return parser
 
@@ -175,7 +175,8 @@ def _run(parser: _Parser) -> None:
     _which(parser)
     add = parser.add_argument_group("how to run").add_argument
     add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
-    add("--index", type=_whole(0), metavar="N", help="this task of a plan and nothing else: see ./run_all.sh plan --help")
+    add("--index", type=_whole(0), metavar="N",
+        help="this task of a plan and nothing else: see ./run_all.sh plan --help")
     add("--plan", type=_file, metavar="FILE", help="the plan (plan.json in the build folder)")
     add("--jobs", type=_whole(1), metavar="N", help="cases at once (one a core)")
     add("--timeout", type=_whole(1), metavar="S",
@@ -276,14 +277,14 @@ PLAN = """\
 examples:
   ./run_all.sh plan --kernel all --shards 4 -o plan.json    which tasks there are
   ./run_all.sh run --plan plan.json --index 7               one of them, on any machine with this checkout
-  sbatch --array=0-114 docs/slurm_array.sh plan.json        all of them, by Slurm
+  sbatch --array=0-109 docs/slurm_array.sh plan.json        all of them, by Slurm
   ./run_all.sh merge --plan plan.json                       one run a kernel, as of a single call
 
 Each kernel is asked each part of the cases, and the sweep as one more; the same question gives the same plan. Answers
 are kept in FILE.tasks beside the plan; a task that is asked again replaces its answer. A plan is for one state of the
 suite: when a case or a rule has changed, it is refused.
 
-exit codes: 0 written, 2 not, 3 nothing was selected"""
+exit codes: 0 written, 2 not, 3 nothing was selected; of run --index 0 where the task has its answer, whatever it is"""
 
 
 def _plan(parser: _Parser) -> None:

@@ -37,7 +37,7 @@ ANSWER = "answer.json"  # in the folder of a task: which run it is, of which pla
 class Plan:
     """Task N asks the cases of one shard of one target: all shards of the first target, then those of the next.
 
-    `suite` is the version of what is asked, `command` the call that made the plan; `whole`: it asks every case there is.
+    `suite` is the version of what is asked, `command` the call that made the plan; `whole`: it asks all there is.
     """
 
     suite: str
@@ -244,7 +244,8 @@ def _read(path: Path, kind: type, what: str) -> Any:
     try:
         return versioned(kind, json.loads(path.read_bytes()), SCHEMA)
     except OSError as error:
-        raise Stop(f"{path}: {error.strerror}: make a plan with ./run_all.sh plan -o FILE, and name it with --plan") from None
+        fix = "make a plan with ./run_all.sh plan -o FILE, and name it with --plan"
+        raise Stop(f"{path}: {error.strerror}: {fix}") from None
     except (ValueError, RecursionError) as error:  # Malformed is a ValueError
         raise Stop(f"{path} is not {what} ({str(error).splitlines()[0]}): make it again") from None
 
