@@ -48,7 +48,7 @@ def _one(question: Question, target: targets.Target, console: Console, task: tas
     with Interrupts() as interrupts:
         recorded = record(question, target, folder, console, interrupts)
     result, problem = recorded.run, recorded.problem
-    answered = task is not None and not result.interrupted
+    answered = task is not None and not result.interrupted and not problem
     if task and answered:
         task.answered(folder.id)
     beside, differs = compare.beside_baseline(result, question.listing, console)
@@ -66,7 +66,7 @@ def _one(question: Question, target: targets.Target, console: Console, task: tas
         console.error(str(problem))
     if interrupts.seen:
         return Exit.INTERRUPTED
-    if answered:
+    if answered and not problem:
         return Exit.EXPECTED  # whatever it is: merge judges, and a part in which all is skipped is nothing bad
     return (problem.code if problem and not recorded.problem else recorded.exit_code) or differs
 

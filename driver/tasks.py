@@ -91,10 +91,14 @@ class Task:
     def answered(self, run_id: str) -> None:
         """From now on this run is the answer, and no earlier one."""
         path = self.folder / ANSWER
-        before = _answer(path) if path.exists() else None
+        try:
+            before = _answer(path).run
+        except Stop:
+            before = ""  # none, or none that can be read
         _write(path, json.dumps({"schema": SCHEMA} | dataclasses.asdict(Answer(self.plan.digest, self.index, run_id))))
-        if before and before.run != run_id:
-            shutil.rmtree(self.folder / before.run, ignore_errors=True)
+        # Asked of the folder: what the file says may lead anywhere.
+        for replaced in [run for run in self.folder.iterdir() if run.name == before != run_id]:
+            shutil.rmtree(replaced, ignore_errors=True)
 
 
 def plan(options: Options, console: Console) -> int:

@@ -126,6 +126,8 @@ class Refused(Tasks):
         self.planned("topic.passes")
         with mock.patch("driver.execute.demand_room", side_effect=OSError(28, "no space")):
             self.assertEqual(self.ask(0)[0], 2)
+        with mock.patch("results.store.save", side_effect=OSError(28, "no space")):
+            self.assertEqual(self.ask(0)[0], 2)
         self.assertIn("1 of 1 tasks have no answer: 0: ", self.merge()[2])
         self.ask(0)
         answer = self.folder / "plan.tasks/0/answer.json"
@@ -133,6 +135,15 @@ class Refused(Tasks):
         code, _, complained = self.merge()
         self.assertEqual(code, 2)
         self.assertIn("ask the task again", complained)
+
+    def test_an_answer_that_cannot_be_read_is_replaced_too(self) -> None:
+        self.planned("topic.passes")
+        self.ask(0)
+        answer = self.folder / "plan.tasks/0/answer.json"
+        for content in ("", json.dumps(json.loads(answer.read_text()) | {"run": ".."})):
+            answer.write_text(content)
+            self.assertEqual(self.ask(0)[0], 0)
+            self.assertEqual(self.merge()[0], 0)
 
     def test_another_kernel(self) -> None:
         self.planned("--shards", "2")
