@@ -27,6 +27,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
 MpiDefault=none
 NodeName=node NodeAddr=10.0.0.1 CPUs=4
 PartitionName=all Nodes=node Default=YES State=UP
