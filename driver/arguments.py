@@ -14,7 +14,7 @@ from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("run", "claims", "explain", "report", "ask", "reproduce", "sweep", "rules", "bench",
-            "kernels", "compare", "bless", "bisect", "export", "new", "completion")
+            "kernels", "compare", "bless", "bisect", "export", "plan", "merge", "new", "completion")
 KERNELS_VERBS = ("list", "fetch", "check")
 # Commands that ask the explorer alone, and the one that keeps no run either.
 EXPLORER_COMMANDS = ("ask", "reproduce", "rules", "bench")
@@ -38,7 +38,8 @@ examples:
                                           any steps: what the kernel does, and why
 
 other commands: claims [--json], explain ID, report [RUN ...], export FORMAT [RUN], compare A B, bless [RUN],
-                bisect, reproduce, sweep, rules, bench, kernels, new case NAME, completion bash; each has --help.
+                bisect, reproduce, sweep, rules, bench, kernels, new case NAME, completion bash; plan and merge for
+                many machines; each has --help.
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
             4 everything skipped, 130 interrupted"""
 
@@ -53,7 +54,7 @@ class Options:
     build_dir: Path = ROOT / "build"
     program: Path | None = None
     color: str = "auto"
-    install: str = ""  # what is installed first: "needed", "servers" or "bench" (they and what is needed), or nothing
+    install: str = ""  # what is installed first: "needed", "servers" and so on (they and what is needed), or nothing
     results: Path | None = None
     label: list[str] = field(default_factory=list)
     list_only: bool = False
@@ -79,6 +80,9 @@ class Options:
     between: list[str] = field(default_factory=list)  # two versions or names, the older one first
     wanted: str | None = None
     repetitions: int = 5
+    plan: Path | None = None  # None: plan.json in the build folder
+    shards: int = 1
+    index: int | None = None  # of a task of the plan
     origin: str = "portshare"  # the name that KCIDB knows the submitter by
     argv: list[str] = field(default_factory=list)
 
@@ -89,6 +93,10 @@ class Options:
     @property
     def results_dir(self) -> Path:
         return self.results or self.build_dir / "results"
+
+    @property
+    def plan_file(self) -> Path:
+        return self.plan or self.build_dir / "plan.json"
 
 
 def parse(argv: list[str]) -> Options:
@@ -143,6 +151,8 @@ def _parser(command: str) -> _Parser:
         "bless": (_bless, " [RUN]"),
         "bisect": (_bisect, ""),
         "export": (_export, " FORMAT [RUN] | kselftest DIR"),
+        "plan": (_plan, " [GLOB ...]"),
+        "merge": (_merge, " [DIR ...]"),
         "new": (_new, " case NAME"),
         "completion": (_completion, " bash"),
     }[command]
@@ -158,17 +168,17 @@ def _parser(command: str) -> _Parser:
     add = parser.add_argument_group("everywhere").add_argument
     if command != "new":
         add("--build-dir", type=lambda word: Path(word).absolute(), metavar="DIR", help="where to build (build/)")
-    if command not in (*EXPLORER_COMMANDS, "kernels", "new"):
+    if command not in (*EXPLORER_COMMANDS, "kernels", "plan", "new"):
         add("--results", type=Path, metavar="DIR", help="where runs are kept (results/ in the build folder)")
-    if command not in ("sweep", "kernels", "compare", "bless", "bisect", *OWN_COMMANDS):
+    if command not in ("sweep", "kernels", "compare", "bless", "bisect", "merge", *OWN_COMMANDS):
         what = {"bench": "portshare_bench or the explorer"}.get(
             command, "the explorer" if command in EXPLORER_COMMANDS else "a case program")
         add("--program", type=Path, metavar="FILE", help=f"{what} to ask as it is; nothing is built")
     add("--color", choices=("auto", "always", "never"), help="auto follows the terminal and NO_COLOR")
     if command not in OWN_COMMANDS:
-        add("--install-deps", dest="install", choices=("needed", "servers", "bench"), metavar="[=GROUP]",
+        add("--install-deps", dest="install", choices=("needed", "servers", "bench", "slurm"), metavar="[=GROUP]",
         help="install missing packages first (as root); with =servers those of the servers, too, that cases start, "
-             "with =bench those that are measured")
+             "with =bench those that are measured, with =slurm a cluster for the self-test")
     add("-h", "--help", action="store_true", help="this text")
     return parser
 
@@ -177,17 +187,12 @@ def _run(parser: _Parser) -> None:
     parser.description = "Asks a kernel who may share a port and says whether its answers are the documented ones."
     parser.epilog = EXAMPLES
     parser.set_defaults(jobs=len(os.sched_getaffinity(0)))
-    parser.add_argument("words", nargs="*", metavar="GLOB", help="case ids to run, such as 'udp_*' (all)")
-    add = parser.add_argument_group("which cases, how often").add_argument
-    add("--label", action="append", metavar="L", help="only cases with this label; several: any of them")
-    add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
-    add("--kernel", action="append", metavar="K",
-        help="here, emulated-3.8, a name or glob of ./run_all.sh kernels list, all, lts, or the path of a kernel; "
-             "several are compared")
-    add("--repeat", type=_whole(1), metavar="N", help="each case N times")
-    add("--shuffle", dest="seed", type=_whole(0), metavar="[=SEED]",
-        help="in a new order each round; --shuffle=SEED gives an order again")
+    _which(parser)
     add = parser.add_argument_group("how to run").add_argument
+    add("--list", dest="list_only", action="store_true", help="print the ids that would run, and end")
+    add("--index", type=_whole(0), metavar="N",
+        help="this task of a plan and nothing else: see ./run_all.sh plan --help")
+    add("--plan", type=_file, metavar="FILE", help="the plan (plan.json in the build folder)")
     add("--jobs", type=_whole(1), metavar="N", help="cases at once (one a core)")
     add("--timeout", type=_whole(1), metavar="S",
         help="seconds that a case may take (10); the sweep has limits of its own")
@@ -201,6 +206,18 @@ def _run(parser: _Parser) -> None:
         help="the run as JSON on standard output, all else on standard error; with --list an array of ids")
     add("--junit", type=Path, metavar="FILE", help="the run as JUnit XML")
     add("--ktap", type=Path, metavar="FILE", help="the run as KTAP")
+
+
+def _which(parser: _Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="GLOB", help="case ids to run, such as 'udp_*' (all)")
+    add = parser.add_argument_group("which cases, how often").add_argument
+    add("--label", action="append", metavar="L", help="only cases with this label; several: any of them")
+    add("--kernel", action="append", metavar="K",
+        help="here, emulated-3.8, a name or glob of ./run_all.sh kernels list, all, lts, or the path of a kernel; "
+             "several are compared")
+    add("--repeat", type=_whole(1), metavar="N", help="each case N times")
+    add("--shuffle", dest="seed", type=_whole(0), metavar="[=SEED]",
+        help="in a new order each round; --shuffle=SEED gives an order again")
 
 
 def _claims(parser: _Parser) -> None:
@@ -273,6 +290,37 @@ def _export(parser: _Parser) -> None:
     parser.add_argument("words", nargs="+", metavar="WORD", help=f"a format, and {_RUN} (the latest)")
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="where to write it (standard output)")
     parser.add_argument("--origin", metavar="NAME", help="kcidb: the name that it knows the submitter by (portshare)")
+
+
+PLAN = """\
+examples:
+  ./run_all.sh plan --kernel all --shards 4 -o plan.json    which tasks there are
+  ./run_all.sh run --plan plan.json --index 7               one of them, on any machine with this checkout
+  sbatch --array=0-109 docs/slurm_array.sh plan.json        all of them, by Slurm
+  ./run_all.sh merge --plan plan.json                       one run a kernel, as of a single call
+
+Each kernel is asked each part of the cases, and the sweep as one more; the same question gives the same plan. Answers
+are kept in FILE.tasks beside the plan; a task that is asked again replaces its answer. A plan is for one state of the
+suite: when a case or a rule has changed, it is refused.
+
+exit codes: 0 written, 2 not, 3 nothing was selected; of run --index 0 where the task has its answer, whatever it is"""
+
+
+def _plan(parser: _Parser) -> None:
+    parser.description = "Divides a run into tasks for many machines: kernels times parts of the cases."
+    parser.epilog = PLAN
+    _which(parser)
+    add = parser.add_argument_group("how to divide").add_argument
+    add("--shards", type=_whole(1), metavar="N", help="parts of the cases, the sweep aside (1)")
+    add("-o", dest="plan", type=_file, metavar="FILE", help="where to write it (plan.json in the build folder)")
+
+
+def _merge(parser: _Parser) -> None:
+    parser.description = "Makes one run a kernel of the answers to all tasks of a plan, and tells of them as a run does."
+    parser.epilog = "exit codes: as of a run; 2 where a task has no answer, or two"
+    parser.add_argument("--plan", type=_file, metavar="FILE", help="the plan (plan.json in the build folder)")
+    parser.add_argument("words", nargs="*", metavar="DIR",
+                        help="a folder with answers, where they were copied from many machines (FILE.tasks)")
 
 
 BISECT = """\
@@ -423,7 +471,18 @@ def _whole(lowest: int) -> Callable[[str], int]:
     return number
 
 
+def _file(word: str) -> Path:
+    return Path(word).absolute()
+
+
 def _check(options: Options) -> None:
+    if options.plan and options.command == "run" and options.index is None:
+        raise Stop("--plan goes with --index: the number of a task; see ./run_all.sh plan --help")
+    decided = {"words": "GLOB", "label": "--label", "kernel": "--kernel", "repeat": "--repeat", "seed": "--shuffle",
+               "results": "--results", "self_test": "--self-test"}
+    said = [word for name, word in decided.items() if getattr(options, name) != getattr(Options("run"), name)]
+    if options.index is not None and said:
+        raise Stop(f"--index asks what the plan says: leave {said[0]} out; see ./run_all.sh plan --help")
     if options.command == "report" and options.html and options.format != "text":
         raise Stop("--html is a format of its own: leave --format out; see ./run_all.sh report --help")
     if options.command == "report" and not options.html and len(options.words) > 1:

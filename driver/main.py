@@ -2,7 +2,7 @@
 
 from driver import (
     arguments, bench, bisect, build, compare, completion, explore, export, kernels, lookup, new, processes, run,
-    selftest,
+    selftest, tasks,
 )  # fmt: skip
 from driver.arguments import Options
 from driver.console import Console
@@ -23,6 +23,8 @@ COMMANDS = {
     "bless": compare.bless,
     "bisect": bisect.bisect,
     "export": export.export,
+    "plan": tasks.plan,
+    "merge": tasks.merge,
     "new": new.new,
     "completion": completion.completion,
 }

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from driver import compare, processes
 from driver.console import Console
@@ -16,6 +17,7 @@ from driver.stop import Exit, Stop
 from kernels import catalogue
 from kernels.targets import Target
 from results import matrix, report
+from results.claims import Listing
 from results.run import Run
 from results.verdict import judge
 
@@ -81,10 +83,10 @@ def _of(target: str, text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """`beside` is what its baseline says, `code` the exit code that all of this comes to."""
+class Ended:
+    """`beside` is what the baseline of the target says, `code` the exit code that all of this comes to."""
 
-    target: Target
+    target: str
     run: Run | None
     code: int
     beside: str = ""
@@ -94,7 +96,7 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
     """The worst of the targets' exit codes; of all targets, each case has to be asked of one."""
     if question.options.junit or question.options.ktap:
         raise Stop("--junit and --ktap tell of one kernel: name one with --kernel")
-    ended: list[_Ended] = []
+    ended: list[Ended] = []
     begun = time.monotonic()
     board = Board(console, len(chosen))
     with Interrupts() as interrupts:
@@ -104,29 +106,33 @@ def run(question: Question, chosen: Sequence[Target], console: Console) -> int:
         _side_by_side(question, [target for target in chosen if target.guest], ended, board, interrupts)
     console.clear_status()
     order = [target.name for target in chosen]
-    ended.sort(key=lambda one: order.index(one.target.name))
+    ended.sort(key=lambda one: order.index(one.target))
+    code = conclude(ended, f"{len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s", console,
+                    of_all="all" in question.options.kernel)  # fmt: skip
+    return Exit.INTERRUPTED if interrupts.seen else code
+
+
+def conclude(ended: Sequence[Ended], of_what: str, console: Console, *, of_all: bool) -> int:
+    """Tells what the targets amount to together, which were to be `of_what`, "5 kernels" and how. The exit code."""
     runs = [one.run for one in ended if one.run]
     if runs:
         console.news("\n" + matrix.text(runs).rstrip())
-    surprising = {one.target.name: one.beside.strip() for one in ended if one.beside.strip()}
+    surprising = {one.target: one.beside.strip() for one in ended if one.beside.strip()}
     for name, beside in surprising.items():
         console.line(f"\n{name}: {beside}")
-    idle = matrix.ran_nowhere(runs) if "all" in question.options.kernel else {}
+    idle = matrix.ran_nowhere(runs) if of_all else {}
     for case_id, reasons in idle.items():
         console.line(f"ran nowhere: {case_id} ({', '.join(reasons)})")
     console.news("")
-    console.line(f"{len(runs)} of {len(chosen)} kernels asked in {time.monotonic() - begun:.1f} s; "
-                 f"surprises beside a baseline: {', '.join(surprising) or 'none'}")
-    if interrupts.seen:
-        return Exit.INTERRUPTED
-    unasked = [Exit.CANNOT_RUN] * (len(chosen) - len(runs))
+    console.line(f"{len(runs)} of {of_what}; surprises beside a baseline: {', '.join(surprising) or 'none'}")
+    unasked = [Exit.CANNOT_RUN] * (len(ended) - len(runs))
     # With a kernel missing it may have been the one that has what the case needs.
     needless = [Exit.UNEXPECTED_ANSWER] if idle and not unasked else []
     return max([*(one.code for one in ended), *unasked, *needless], key=lambda code: _ORDER.index(Exit(code)))
 
 
 def _side_by_side(
-    question: Question, guests: Sequence[Target], ended: list[_Ended], board: Board, interrupts: Interrupts
+    question: Question, guests: Sequence[Target], ended: list[Ended], board: Board, interrupts: Interrupts
 ) -> None:
     # One that takes minutes is not left for the end, when the other core would have no work.
     waiting: queue.SimpleQueue[Target | None] = queue.SimpleQueue()
@@ -139,7 +145,7 @@ def _side_by_side(
                 ended.append(_one(question, target, board, interrupts))
             except Exception:  # a fault of our own: the others are asked all the same
                 board.console.error(f"{target.name}: {traceback.format_exc()}")
-                ended.append(_Ended(target, None, Exit.CANNOT_RUN))
+                ended.append(Ended(target.name, None, Exit.CANNOT_RUN))
 
     threads = [threading.Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(guests)))]
     for thread in threads:
@@ -157,7 +163,7 @@ def _takes_minutes(target: Target) -> bool:
     return kernel is not None and (kernel.kind == "gvisor" or kernel.architecture != catalogue.here())
 
 
-def _one(question: Question, target: Target, board: Board, interrupts: Interrupts) -> _Ended:
+def _one(question: Question, target: Target, board: Board, interrupts: Interrupts) -> Ended:
     begun = time.monotonic()
     console = board.console
     board.tell(target.name, "begins")
@@ -168,24 +174,27 @@ def _one(question: Question, target: Target, board: Board, interrupts: Interrupt
         if not interrupts.seen:
             why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             console.error(_of(target.name, str(why)))
-        return _Ended(target, None, Exit.CANNOT_RUN)
+        return Ended(target.name, None, Exit.CANNOT_RUN)
     finally:
         board.end(target.name)
     if recorded.problem and not interrupts.seen:
         console.error(_of(target.name, str(recorded.problem)))
+    return told(recorded, folder.path, question.listing, console, time.monotonic() - begun)
+
+
+def told(recorded: Recorded, folder: Path, listing: Listing, console: Console, seconds: float) -> Ended:
+    """Says in a line or some what a target answered."""
     wrong = _unexpected(recorded.run, folder)
-    (console.line if wrong else console.news)("\n".join([_line(recorded, time.monotonic() - begun), *wrong]))
-    # Another program's cases are not the suite's.
-    beside, differs = ("", 0) if question.options.program else compare.beside_baseline(
-        recorded.run, question.listing, console)
-    return _Ended(target, recorded.run, recorded.exit_code or differs, beside if differs else "")
+    (console.line if wrong else console.news)("\n".join([_line(recorded, seconds), *wrong]))
+    beside, differs = compare.beside_baseline(recorded.run, listing, console)
+    return Ended(recorded.run.target.name, recorded.run, recorded.exit_code or differs, beside if differs else "")
 
 
-def _unexpected(run: Run, folder: RunFolder) -> list[str]:
+def _unexpected(run: Run, folder: Path) -> list[str]:
     """The first of what failed, and where all of it is told."""
     found = report.unexpected(run)
     lines = [f"  {status:8} {name}  {why}" for name, status, why in found[:SHOWN]]
-    return [*lines, f"  {len(found)} in all: ./run_all.sh report {folder.path}"] if lines else []
+    return [*lines, f"  {len(found)} in all: ./run_all.sh report {folder}"] if lines else []
 
 
 def _line(recorded: Recorded, seconds: float) -> str:

@@ -16,7 +16,7 @@ from driver.stop import Stop
 LIST = Path(__file__).with_name("packages.toml")
 POLICY = Path("/usr/sbin/policy-rc.d")  # what Debian's packages ask before they start a service
 FORBIDS = "#!/bin/sh\n# Made by portshare while it installs servers: none of them is to start.\nexit 101\n"
-EXTRA = ("servers", "bench")  # groups that are installed only by name
+EXTRA = ("servers", "bench", "slurm")  # groups that are installed only by name
 _ONE_AT_A_TIME = threading.Lock()  # the package manager
 INSTALL = {
     "apt": ("apt-get", "install", "-y", "--no-install-recommends"),
@@ -92,6 +92,8 @@ def advice(packages: Sequence[Package], of: str | None) -> str:
         return f"{line}; run: sudo ./run_all.sh --install-deps=servers"
     if "bench" in groups:
         return f"{line}; run: sudo ./run_all.sh bench --install-deps=bench"
+    if groups == {"slurm"}:
+        return f"{line}; run: sudo ./run_all.sh --install-deps=slurm"
     option = "--self-test " if "selftest" in groups else "kernels list " if groups == {"kernels"} else ""
     install = " ".join(install_command(packages, of))
     return f"{line}; run: {update}sudo {install}   or: sudo ./run_all.sh {option}--install-deps"

@@ -28,7 +28,8 @@ class TheList(unittest.TestCase):
         for package in packages.load():
             probes = [bool(package.command), bool(package.header), bool(package.module)]
             self.assertEqual(probes.count(True), 1, package)
-            groups = ("build", "run", "rootless", "selftest", "browser", "kernels", "servers", "bench", *CROSS, *QEMU)
+            groups = ("build", "run", "rootless", "selftest", "browser", "kernels", "servers", "bench", "slurm", *CROSS,
+                      *QEMU)
             self.assertIn(package.group, groups)
 
 
