@@ -100,7 +100,7 @@ class Streams(Properties):
 class Exporting(Properties):
     """Every run can be told in every format, and every case is in it."""
 
-    @trials(40)
+    @trials(20)
     def test_formats(self, rng: random.Random) -> None:
         run = random_runs.run(rng)
         ids = [case.id for case in run.cases]
@@ -117,7 +117,7 @@ class Exporting(Properties):
         for case_id in ids:
             self.assertIn(case_id.lower(), lava.render(run))
 
-    @trials(40)
+    @trials(20)
     def test_texts(self, rng: random.Random) -> None:
         run, other = random_runs.run(rng), random_runs.run(rng)
         found = compare(of_run(run), of_run(other), [LISTING])
