@@ -9,7 +9,7 @@ from driver.plan import Attempt, key_of
 from results.run import ProcessEnd
 
 BACKSTOP = 5  # seconds that a case gets beyond its own deadline
-FINISHED = re.compile(r"^ *\d+/\d+ Test +#\d+: (\S+@\d+) \.+ *(.*?) +([\d.]+) sec *$")
+FINISHED = re.compile(r"^ *\d+/\d+ Test +#\d+: ([^\s@]+@\d{1,9}) \.+ *(.*?) +(\d+\.\d+) sec *$", re.ASCII)
 
 
 def quoted(text: str) -> str:
@@ -63,6 +63,6 @@ def outputs(junit: Path) -> dict[tuple[str, int], str]:
     """What each process printed.  Empty when ctest did not get to write the file, or not all of it."""
     try:
         cases = ElementTree.parse(junit).iter("testcase")
-    except (OSError, ElementTree.ParseError):
+        return {key_of(case.get("name", "")): case.findtext("system-out", "") for case in cases}
+    except (OSError, ElementTree.ParseError, LookupError, ValueError):  # of an encoding, and of a name
         return {}
-    return {key_of(case.get("name", "")): case.findtext("system-out", "") for case in cases}

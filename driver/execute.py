@@ -50,7 +50,8 @@ def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
         folder.mkdir()
         try:
             (folder / "CTestTestfile.cmake").write_text(ctest.test_file(job.command, batch, job.deadline))
-            code = _watch(ctest.command(folder, job.jobs, junit), job.environment(), job.log, progress, interrupts)
+            code = _watch(ctest.command(folder, job.jobs, junit), job.environment(), job.log, progress, interrupts,
+                          scratch=folder)
             outputs |= ctest.outputs(junit)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -137,6 +138,7 @@ def _watch(
     progress: Progress,
     interrupts: Interrupts,
     limit: float = math.inf,
+    scratch: Path | str = "",
 ) -> int:
     """Runs it to its end, for `limit` seconds or to the first ending signal; OSError when the disk fills up.
 
@@ -146,7 +148,7 @@ def _watch(
     try:
         with (
             log.open("ab") as output,
-            processes.started(command, env=environment, cwd=log.parent, stdout=output, stderr=output) as process,
+            processes.started(command, scratch, env=environment, cwd=log.parent, stdout=output, stderr=output) as process,
         ):
             while process.poll() is None and not interrupts.seen and time.monotonic() < give_up:
                 demand_room(log.parent)

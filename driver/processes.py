@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from kernels.guest import WATCH
+
 PR_SET_CHILD_SUBREAPER = 36
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
@@ -24,13 +26,34 @@ def adopt_orphans() -> None:
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str | Path], **popen: Any) -> Iterator[subprocess.Popen[Any]]:
-    """The program in a session of its own; however the block is left, its process group ends."""
+def started(command: Sequence[str | Path], scratch: Path | str = "", **popen: Any) -> Iterator[subprocess.Popen[Any]]:
+    """The program in a session of its own; however the block is left, its process group ends.
+
+    Where this process is killed in the block, the folder `scratch` is removed, too.
+    """
     process = subprocess.Popen([str(word) for word in command], start_new_session=True, stdin=subprocess.DEVNULL, **popen)
     try:
-        yield process
+        with _watched(process, scratch):
+            yield process
     finally:
         _end_group(process)
+
+
+@contextlib.contextmanager
+def _watched(process: subprocess.Popen[Any], scratch: Path | str) -> Iterator[None]:
+    """Inside, somebody else ends the group if this process cannot."""
+    watched, held = os.pipe()
+    try:
+        watch = subprocess.Popen([*WATCH, str(process.pid), str(scratch)], stdin=watched, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, start_new_session=True)
+    finally:
+        os.close(watched)
+    try:
+        yield
+    finally:
+        watch.kill()
+        watch.wait()
+        os.close(held)
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

@@ -66,7 +66,7 @@ def document(text: bytes, asked: str) -> dict[str, Any]:
     """The object in the answer to `asked`.  Stop where it is none of ours."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Stop(f"{asked} did not print JSON ({error}): build it again, or name another with --program") from None
     if not isinstance(document, dict) or document.get("schema") != 1:
         raise Stop(f"{asked} speaks another schema than 1: build it again")

@@ -106,7 +106,7 @@ class Progress:
             elif event["event"] == "end":
                 where = next((f"{f['file']}:{f['line']}" for f in event.get("failures", ())), event.get("text", ""))
                 self._end(key, event["status"], where)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             pass  # results.events counts such lines
 
     def _end(self, key: Key, status: str, remark: str) -> None:

@@ -59,7 +59,7 @@ def claims(folder: Path) -> Listing:
     """The claims that a run was made with; none where its folder does not hold them."""
     try:
         return Listing.from_json(json.loads((folder / CLAIMS).read_text()))
-    except (OSError, ValueError):  # Malformed is a ValueError
+    except (OSError, ValueError, RecursionError):  # Malformed is a ValueError
         return Listing(claims=(), cases=())
 
 

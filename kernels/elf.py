@@ -22,8 +22,8 @@ def has_pvh_entry(content: Content) -> bool:
     """Whether the kernel says where PVH enters it; False where it is no whole 64-bit little-endian file."""
     try:
         return any(note == _PVH_NOTE for note in _notes(content))
-    except struct.error:
-        return False  # cut short
+    except (struct.error, OverflowError):
+        return False  # cut short, or told from where no file reaches
 
 
 def _notes(content: Content) -> Iterator[tuple[bytes, int]]:

@@ -121,25 +121,32 @@ def _file(path: Path, content: mmap.mmap, into: Path) -> Image:
 def bootable(packed: Path, architecture: str, file: Path) -> Path:
     """Writes to `file` what QEMU starts soonest of a kernel as it is packaged.  Raises NoKernel."""
     whole = packed.read_bytes()
-    content = whole
+    try:
+        content = _payload(whole, architecture, packed)
+    except struct.error as error:
+        raise NoKernel(f"{packed}: damaged: {error}") from None
+    file.write_bytes(content)
+    # A kernel without an entry for PVH starts the long way.
+    if architecture == "amd64" and not (content[:4] == b"\x7fELF" and elf.has_pvh_entry(content)):
+        file.write_bytes(whole)
+    return file
+
+
+def _payload(whole: bytes, architecture: str, packed: Path) -> bytes:
     if architecture == "amd64":
         if whole[0x202:0x206] != b"HdrS":
             raise NoKernel(f"{packed}: no bzImage")
         # Documentation/arch/x86/boot.rst: the payload is told from the end of the real-mode code.
         start = ((whole[0x1F1] or 4) + 1) * 512
         offset, length = struct.unpack_from("<II", whole, 0x248)
-        content = unpacked(whole[start + offset : start + offset + length], str(packed))
-    elif whole[:2] == b"MZ" and whole[4:8] == b"zimg":
+        return unpacked(whole[start + offset : start + offset + length], str(packed))
+    if whole[:2] == b"MZ" and whole[4:8] == b"zimg":
         # drivers/firmware/efi/libstub/zboot-header.S
         offset, length = struct.unpack_from("<II", whole, 8)
-        content = unpacked(whole[offset : offset + length], str(packed))
-    elif architecture == "arm64" and whole[:2] == b"\x1f\x8b":
-        content = unpacked(whole, str(packed))
-    file.write_bytes(content)
-    # A kernel without an entry for PVH starts the long way.
-    if architecture == "amd64" and not (content[:4] == b"\x7fELF" and elf.has_pvh_entry(content)):
-        file.write_bytes(whole)
-    return file
+        return unpacked(whole[offset : offset + length], str(packed))
+    if architecture == "arm64" and whole[:2] == b"\x1f\x8b":
+        return unpacked(whole, str(packed))
+    return whole
 
 
 def unpacked(packed: bytes, what: str) -> bytes:
@@ -202,7 +209,9 @@ def run(*command: str | Path) -> str:
         said = ended.stderr.strip().splitlines() or [f"ended with {ended.returncode} and said nothing"]
         # What a helper of the program said of it says more than the program's own last word.
         line = next((line for line in said if FULL in line), said[0] if "subprocess" in said[-1] else said[-1])
-        raise Failed(f"{words[0]}: {re.sub(rf'^{re.escape(words[0])}( .subprocess.)?: (error: )?', '', line)}")
+        line = re.sub(rf"^{re.escape(words[0])}( .subprocess.)?: (error: )?", "", line)
+        # It may name a member as a damaged archive has it.
+        raise Failed(f"{words[0]}: {''.join(letter if letter.isprintable() else '?' for letter in line)}")
     return ended.stdout
 
 

@@ -46,7 +46,7 @@ def load(path: Path) -> Answers:
     """The agreed answers. Raises OSError, or Malformed with one line that names the file and the place."""
     try:
         file: _File = decode(_File, tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"{path}: {error}") from None
     causes = {case_id: tuple(words.split()) for case_id, words in file.sweep.items()}
     answers = {case_id: ("pass", "") for case_id in _joined(file.passed)}

@@ -6,9 +6,14 @@ import functools
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from results.text import printable
+
 
 class Malformed(ValueError):
     """Data of the wrong shape; the text is one line: the place, what was wanted and what was found."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text).replace("\n", "\\n"))  # a place is named by keys, which may be any text
 
 
 def decode(kind: Any, value: object, where: str = "") -> Any:

@@ -50,7 +50,7 @@ class Documents:
         """Raises OSError, or Malformed with one line that names the file and the place."""
         try:
             documents: Documents = decode(cls, tomllib.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Malformed(f"{path}: {error}") from None
         return documents
 

@@ -111,6 +111,6 @@ def load(path: Path = FILE) -> tuple[Deviation, ...]:
                 raise Malformed(f"deviation {entry.cause!r}: wants an epoch or a target, one of the two")
             if entry.epoch and not _EPOCH.fullmatch(entry.epoch):
                 raise Malformed(f"deviation {entry.cause!r}: {entry.epoch!r} is no epoch's name, nor several")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"{path}: {error}") from None
     return file.deviation

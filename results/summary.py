@@ -8,7 +8,7 @@ from results.compare import Comparison
 from results.differences import summary as counted
 from results.listing import Listing
 from results.run import Run, tallied, tally
-from results.text import one_line
+from results.text import one_line, printable
 
 LIMIT = 1 << 20  # bytes; GitHub takes no longer summary
 _ROOM = 4 << 10  # bytes of it for what says that rows were left out
@@ -89,7 +89,7 @@ def _shortened(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _data(text: str) -> str:
-    return text.strip().replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text.strip()).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -1,6 +1,8 @@
 // Any bytes for the scenario parser: what it takes prints and parses back to an equal scenario, and what it refuses has
 // a place in the text.
 //
+// The other parsers' are built and run alike.
+//
 //   cmake --preset fuzz && cmake --build build/fuzz --target notation_fuzz
 //   mkdir build/fuzz/new
 //   build/fuzz/notation_fuzz -max_total_time=300 -timeout=10 build/fuzz/new selftest/fuzz/notation
@@ -8,21 +10,14 @@
 // -dict=selftest/fuzz/notation.dict gets it further in the same time.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "harness/explore/notation.h"
+#include "selftest/fuzz/require.h"
 
 namespace {
-
-void Require(bool holds, const char* rule) {
-  if (holds) return;
-  std::fprintf(stderr, "%s\n", rule);
-  std::abort();
-}
 
 std::optional<portshare::Script> Taken(std::string_view text) {
   try {
