@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.comparisons import NAMES as COMPARISONS
-from driver import arguments, build, export, program
-from driver.arguments import COMMANDS, KERNELS_VERBS, Options
+from driver import build, export, program
+from driver.arguments import Options
 from driver.console import Console
+from driver.grammar import COMMANDS, KERNELS_VERBS, parser_of
 from driver.stop import Exit, Stop
 from kernels import catalogue, targets
 from results import store
@@ -43,7 +44,7 @@ def candidates(words: Sequence[str], options: Options) -> list[str]:
     with_value = "=" in words[-2:]
     *before, word = [word.lstrip("'\"") for word in words if word != "="] + ([""] if words[-1] == "=" else [])
     command = before.pop(0) if before and before[0] in COMMANDS else "run"
-    taken = arguments.actions(command)
+    taken = parser_of(command).actions()
     option = next((action for action in taken if before and before[-1] in action.option_strings), None)
     if option and option.nargs != 0 and (with_value or not _takes_equals_sign(option)):
         offer = _VALUES.get(option.dest, _nothing)
@@ -119,6 +120,7 @@ _VALUES: dict[str, Offer] = {
 # Of words that are no option, by command: the first (True), the later ones (False), or any (None).
 _WORDS: dict[tuple[str, bool | None], Offer] = {
     ("run", None): _cases,
+    ("plan", None): _cases,
     ("explain", None): _explained,
     ("report", None): _runs,
     ("compare", None): _runs,

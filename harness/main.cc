@@ -20,6 +20,7 @@
 #include "harness/journal.h"
 #include "harness/kernel_log.h"
 #include "harness/listing.h"
+#include "harness/signal_scope.h"
 #include "netns/cannot_ask.h"
 #include "netns/private_network.h"
 
@@ -102,6 +103,7 @@ class Place : public testing::Environment {
     } catch (const CannotAsk&) {
       return;  // each case meets it again and tells it as its error
     }
+    KeepSignalsInside();
     if (emulate_) EmulateLinux38();
   }
 

@@ -4,7 +4,7 @@ import shlex
 import unittest
 from pathlib import Path
 
-from driver import arguments
+from driver import grammar
 from driver.arguments import parse
 from driver.stop import Exit, Stop
 
@@ -40,18 +40,18 @@ class Taken(unittest.TestCase):
         self.assertEqual(parse(["report", "x/run.json"]).words, ["x/run.json"])
 
     def test_help_is_there_for_each_command(self) -> None:
-        for command in arguments.COMMANDS:
+        for command in grammar.COMMANDS:
             self.assertIn("usage: ./run_all.sh", parse([command, "--help"]).help)
 
     def test_the_examples_of_the_help_are_commands(self) -> None:
-        for line in arguments.EXAMPLES.splitlines():
+        for line in grammar.EXAMPLES.splitlines():
             if line.startswith("  ./run_all.sh"):
                 words = shlex.split(line.split("   ")[0])[1:]
                 self.assertEqual(parse(words).help, "", line)
 
 
     def test_no_command_ends_in_a_traceback_where_its_words_are_missing(self) -> None:
-        for command in arguments.COMMANDS:
+        for command in grammar.COMMANDS:
             try:
                 self.assertEqual(parse([command]).command, command)
             except Stop as stop:

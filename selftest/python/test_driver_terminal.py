@@ -17,8 +17,9 @@ from pathlib import Path
 from unittest import mock
 
 from driver import arguments, completion, run
-from driver.arguments import COMMANDS, Options
+from driver.arguments import Options
 from driver.console import Console
+from driver.grammar import COMMANDS, parser_of
 from driver.matrix import Board, Quiet
 from driver.status_line import middle_out, status_line
 from driver.stop import Stop
@@ -236,17 +237,17 @@ class Completion(FrontDoor):
 
     def test_each_option_of_each_command_is_offered(self) -> None:
         for command in COMMANDS:
-            every = sorted(name for action in arguments.actions(command) for name in action.option_strings)
+            every = sorted(name for action in parser_of(command).actions() for name in action.option_strings)
             self.assertEqual(self.offered(command, "-"), every)
         self.assertIn("--quiet", self.offered("--q"))
 
     def test_each_command_that_takes_words_offers_some_or_files(self) -> None:
-        files = {"ask", "reproduce"}
-        words = {command for command in COMMANDS for action in arguments.actions(command) if not action.option_strings}
+        files = {"ask", "reproduce", "merge"}
+        words = {command for command in COMMANDS for action in parser_of(command).actions() if not action.option_strings}
         self.assertEqual(words - files, {command for command, _ in completion._WORDS})
 
     def test_no_offer_is_left_over(self) -> None:
-        takes = {action.dest for command in COMMANDS for action in arguments.actions(command)}
+        takes = {action.dest for command in COMMANDS for action in parser_of(command).actions()}
         self.assertLessEqual(set(completion._VALUES), takes)
 
     def test_commands_are_the_first_word(self) -> None:
@@ -256,8 +257,8 @@ class Completion(FrontDoor):
     def test_choices_are_values_with_and_without_an_equals_sign(self) -> None:
         self.assertEqual(self.offered("--color", "a"), ["always", "auto"])
         self.assertEqual(self.offered("--color", "=", "n"), ["never"])
-        self.assertEqual(self.offered("--install-deps", "="), ["bench", "needed", "servers"])
-        self.assertEqual(self.offered("--install-deps", "s"), [])
+        self.assertEqual(self.offered("--install-deps", "="), ["bench", "needed", "servers", "slurm"])
+        self.assertEqual(self.offered("--install-deps", "b"), [])
 
     def test_kernels_are_whole_names(self) -> None:
         self.assertIn("emulated-3.8", self.offered("--kernel", "emu"))
