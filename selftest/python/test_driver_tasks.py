@@ -41,7 +41,9 @@ class Tasks(FrontDoor):
         program = self.command(names)[2]
         named = ["--program", program] if words[0] != "merge" else []
         said, complained = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+        self.second += 1  # the ids of two runs that one process makes differ by it
+        later = mock.patch("time.gmtime", lambda: (2026, 1, 1, 0, 0, self.second, 0, 0, 0))
+        with later, contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
             try:
                 options = arguments.parse([str(word) for word in (*words, *named)])
                 code = COMMANDS[options.command](options, Console("never"))
@@ -55,9 +57,7 @@ class Tasks(FrontDoor):
         return json.loads(self.plan.read_text())
 
     def ask(self, index: int) -> tuple[int, str, str]:
-        self.second += 1  # the ids of two runs that one process makes differ by it
-        with mock.patch("time.gmtime", lambda: (2026, 1, 1, 0, 0, self.second, 0, 0, 0)):
-            return self.say("run", "--plan", self.plan, "--index", str(index))
+        return self.say("run", "--plan", self.plan, "--index", str(index))
 
     def merge(self, *folders: Path) -> tuple[int, str, str]:
         return self.say("merge", "--plan", self.plan, "--results", self.results, *folders)
