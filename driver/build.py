@@ -89,7 +89,7 @@ def _built(options: Options, console: Console, *targets: str) -> list[Path]:
 def build(
     folder: Path, preset: str, targets: Sequence[str], console: Console, definitions: Sequence[str] = ()
 ) -> None:
-    """Brings `targets` up to date in `folder`, none of them configures only.  `definitions` are cmake's (-DNAME=VALUE).
+    """Brings `targets` up to date in `folder`.  `definitions` are cmake's (-DNAME=VALUE).
 
     Stop (2), after the tools' own words, when that fails.
     """
@@ -99,8 +99,7 @@ def build(
         if not (folder / "build.ninja").exists():
             console.status("configuring")
             _step(["cmake", "--preset", preset, "-S", ROOT, "-B", folder, *definitions], "the configuration", console)
-        if targets:
-            _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
+        _step(["cmake", "--build", folder, "--target", *targets], "the build", console)
 
 
 def check_writable(folder: Path, what: str, option: str) -> None:
