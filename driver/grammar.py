@@ -193,7 +193,7 @@ PLAN = """\
 examples:
   ./run_all.sh plan --kernel all --shards 4 -o plan.json    which tasks there are
   ./run_all.sh run --plan plan.json --index 7               one of them, on any machine with this checkout
-  sbatch --array=0-109 docs/slurm_array.sh plan.json        all of them, by Slurm
+  sbatch --array=0-114 docs/slurm_array.sh plan.json        all of them, by Slurm
   ./run_all.sh merge --plan plan.json                       one run a kernel, as of a single call
 
 Each kernel is asked each part of the cases, and the sweep as one more; the same question gives the same plan. Answers
