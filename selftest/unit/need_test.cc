@@ -221,7 +221,8 @@ TEST_F(NamespaceNeed, IsTheSameErrorWhenItIsAskedAgain) {
 // A user whom /etc/subuid gives a range, with `script` as its newuidmap and newgidmap.  As root alone.
 class SubordinateUser : public NamespaceNeed {
  protected:
-  static constexpr uid_t kUid = 54321;
+  // Nobody else's at this moment: RLIMIT_NPROC counts the processes of a user.
+  const uid_t uid_ = 0x1000'0000U + static_cast<uid_t>(getpid());
 
   void SetUp() override {
     NamespaceNeed::SetUp();
@@ -232,7 +233,7 @@ class SubordinateUser : public NamespaceNeed {
   }
 
   Spoil Become(const std::string& script) {
-    return [script] {
+    return [script, uid = uid_] {
       const std::filesystem::path folder = ScratchFile();
       std::filesystem::create_directory(folder);
       permissions(folder.parent_path(), std::filesystem::perms(0755));
@@ -241,14 +242,14 @@ class SubordinateUser : public NamespaceNeed {
         permissions(folder / program, std::filesystem::perms(0755));
       }
       setenv("PATH", folder.c_str(), 1);
-      std::ofstream(folder / "ranges") << kUid << ":100000:65536\n";
+      std::ofstream(folder / "ranges") << uid << ":100000:65536\n";
       ASSERT_EQ(unshare(CLONE_NEWNS), 0);
       ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
       for (const char* file : {"/etc/subuid", "/etc/subgid"}) {
         ASSERT_EQ(mount((folder / "ranges").c_str(), file, nullptr, MS_BIND, nullptr), 0);
       }
-      ASSERT_EQ(setresgid(kUid, kUid, kUid), 0);
-      ASSERT_EQ(setresuid(kUid, kUid, kUid), 0);
+      ASSERT_EQ(setresgid(uid, uid, uid), 0);
+      ASSERT_EQ(setresuid(uid, uid, uid), 0);
       prctl(PR_SET_DUMPABLE, 1);  // or /proc/self stays root's
     };
   }
