@@ -77,7 +77,7 @@ def parse(argv: list[str]) -> Options:
     # argparse would take the word after a bare --shuffle for its seed, and so on.
     bare = {"--shuffle": f"--shuffle={random.randrange(1_000_000)}", "--install-deps": "--install-deps=needed"}
     rest = [bare.get(word, word) for word in rest]
-    given, unknown = parser.parse_known_args(rest)
+    given, unknown = parser.parse_known_intermixed_args(rest)  # an option may stand between two words, too
     for word in unknown:
         option = word.partition("=")[0]
         if option[:1] == "-":

@@ -32,6 +32,10 @@ class Taken(unittest.TestCase):
         bare = parse(["--install-deps", "servers"])
         self.assertEqual((bare.install, bare.words), ("needed", ["servers"]))
 
+    def test_an_option_may_stand_between_words(self) -> None:
+        options = parse(["kernels", "fetch", "--install-deps", "lts", "uml-6.12"])
+        self.assertEqual((options.install, options.words), ("needed", ["fetch", "lts", "uml-6.12"]))
+
     def test_labels_add_up(self) -> None:
         self.assertEqual(parse(["--label", "tcp", "--label", "udp"]).label, ["tcp", "udp"])
 
@@ -48,7 +52,6 @@ class Taken(unittest.TestCase):
             if line.startswith("  ./run_all.sh"):
                 words = shlex.split(line.split("   ")[0])[1:]
                 self.assertEqual(parse(words).help, "", line)
-
 
     def test_no_command_ends_in_a_traceback_where_its_words_are_missing(self) -> None:
         for command in grammar.COMMANDS:
