@@ -22,8 +22,14 @@ def kernels(options: Options, console: Console) -> int:
         return Exit.EXPECTED
     what = {"list": _list, "fetch": _fetch, "check": _check}[doing]
     if options.install_deps or doing == "fetch":
-        packages.demand(console, ["kernels"], options.install_deps)
+        packages.demand(console, _needed(options, doing, words), options.install_deps)
     return what(words, console)
+
+
+def _needed(options: Options, doing: str, words: list[str]) -> list[str]:
+    """The groups of packages; what is installed to fetch kernels plays them, too: they are brought to be asked."""
+    fetched = selected(words or ["all"]) if options.install_deps and doing == "fetch" else []
+    return list(dict.fromkeys(["kernels", *(group for k in fetched for group in packages.of_machine(k.kind, k.architecture))]))
 
 
 def selected(words: Sequence[str]) -> list[Kernel]:

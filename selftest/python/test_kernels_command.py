@@ -20,7 +20,8 @@ class Command(unittest.TestCase):
     def setUp(self) -> None:
         self.place = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.enterContext(mock.patch.dict(os.environ, PORTSHARE_CACHE=str(self.place)))
-        self.enterContext(mock.patch.object(packages, "demand", lambda console, groups, install: None))
+        self.demanded: list[str] = []
+        self.enterContext(mock.patch.object(packages, "demand", lambda console, groups, install: self.demanded.extend(groups)))
         self.enterContext(mock.patch.object(cache, "fetch", self.fetch))
 
     def fetch(self, kernel: Kernel, say: Callable[[str], None]) -> None:
@@ -54,6 +55,13 @@ class Command(unittest.TestCase):
         self.assertEqual(code, Exit.CANNOT_RUN)
         self.assertRegex(out, r"\Auml-6.12 +0.0 MiB +0.0 s\n\Z")
         self.assertEqual(err, "run_all.sh: uml-6.1: gone\n")
+
+    def test_what_is_installed_for_kernels_plays_them_too(self) -> None:
+        self.run_it("fetch", "uml-6.12", "deb-7.3.4")
+        self.assertEqual(self.demanded, ["kernels"])
+        self.demanded.clear()
+        self.run_it("fetch", "--install-deps", "uml-5.10", "deb-5.10.218")
+        self.assertEqual(self.demanded, ["kernels", "qemu-amd64"])
 
     def test_a_check_names_what_is_wrong(self) -> None:
         self.run_it("fetch", "uml-6.12")
