@@ -29,7 +29,8 @@ def kernels(options: Options, console: Console) -> int:
 def _needed(options: Options, doing: str, words: list[str]) -> list[str]:
     """The groups of packages; what is installed to fetch kernels plays them, too: they are brought to be asked."""
     fetched = selected(words or ["all"]) if options.install_deps and doing == "fetch" else []
-    return list(dict.fromkeys(["kernels", *(group for k in fetched for group in packages.of_machine(k.kind, k.architecture))]))
+    machines = [group for kernel in fetched for group in packages.of_machine(kernel.kind, kernel.architecture)]
+    return list(dict.fromkeys(["kernels", *machines]))
 
 
 def selected(words: Sequence[str]) -> list[Kernel]:

@@ -14,6 +14,7 @@ from driver.console import Console
 from driver.stop import Stop
 
 LIST = Path(__file__).with_name("packages.toml")
+PATIENCE = 300  # seconds with a package manager that another one keeps waiting
 POLICY = Path("/usr/sbin/policy-rc.d")  # what Debian's packages ask before they start a service
 FORBIDS = "#!/bin/sh\n# Made by portshare while it installs servers: none of them is to start.\nexit 101\n"
 EXTRA = ("servers", "bench", "slurm")  # groups that are installed only by name
@@ -129,7 +130,10 @@ def _demand(console: Console, groups: Sequence[str], install: bool) -> None:
 
 
 def _install(console: Console, command: list[str], of: str) -> None:
-    steps = [["apt-get", "update"], command] if of == "apt" else [command]
+    steps = [command]
+    if of == "apt":
+        # Another installation, such as the nightly one of the machine itself, has its time to end.
+        steps = [["apt-get", "update"], [command[0], "-o", f"DPkg::Lock::Timeout={PATIENCE}", *command[1:]]]
     for step in steps:
         console.remark(f"running: {' '.join(step)}")
         # Its output is the user's to see, but standard output is for the answer alone.

@@ -21,7 +21,8 @@ class Command(unittest.TestCase):
         self.place = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.enterContext(mock.patch.dict(os.environ, PORTSHARE_CACHE=str(self.place)))
         self.demanded: list[str] = []
-        self.enterContext(mock.patch.object(packages, "demand", lambda console, groups, install: self.demanded.extend(groups)))
+        self.enterContext(mock.patch.object(
+            packages, "demand", lambda console, groups, install: self.demanded.extend(groups)))
         self.enterContext(mock.patch.object(cache, "fetch", self.fetch))
 
     def fetch(self, kernel: Kernel, say: Callable[[str], None]) -> None:
