@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import struct
+import tempfile
 import threading
 import time
 import unittest
@@ -43,6 +44,19 @@ def kernels() -> list[catalogue.Kernel]:
     """Those in the cache that QEMU plays here, those first whose channel needs no modules."""
     found = [k for k in catalogue.load() if (k.kind, k.architecture) == ("qemu", "amd64") and guest_double.in_cache(k)]
     return sorted(found, key=lambda kernel: len(cache.image(kernel).channel_modules))
+
+
+class Accelerators(unittest.TestCase):
+    def test_one_that_is_there_and_too_slow_is_done_without(self) -> None:
+        program = Path(self.enterContext(tempfile.TemporaryDirectory())) / "qemu-system-x86_64"
+        self.enterContext(mock.patch.dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}"))
+        self.enterContext(mock.patch("os.access", return_value=True))
+        self.addCleanup(qemu.accelerator.cache_clear)
+        for does, wanted in (("exit 0", "kvm"), ("exit 1", "tcg"), ("exec sleep 60", "tcg")):
+            program.write_text(f"#!/bin/sh\n{does}\n")
+            program.chmod(0o755)
+            qemu.accelerator.cache_clear()
+            self.assertEqual(qemu.accelerator(program.name), wanted, does)
 
 
 @unittest.skipIf(missing(), missing())
