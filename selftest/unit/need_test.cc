@@ -15,72 +15,18 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iostream>
-#include <memory>
 
 #include "harness/owner.h"
 #include "netns/cannot_ask.h"
-#include "netns/descriptor.h"
 #include "netns/errno_name.h"
 #include "selftest/unit/in_network.h"
+#include "selftest/unit/spoiled.h"
 
 namespace portshare {
 namespace {
 
 using NeedTest = InNetwork;
-using Spoil = std::function<void()>;
-
-std::string AskedOf(const Need& need) {
-  try {
-    const auto missing = need.probe();
-    return missing ? "not met: " + *missing : "met";
-  } catch (const CannotAsk& reason) {
-    return std::string("cannot ask: ") + reason.what();
-  }
-}
-
-// What the probe answers in a process that `spoil` has left without something.
-std::string Probed(const Need& need, const Spoil& spoil) {
-  const auto said = InAnotherProcess("the same user", [&] {
-    spoil();
-    return std::vector{Outcome{"probe", 0, AskedOf(need)}};
-  });
-  return said.at(0).Got();
-}
-
-int LowestFreeDescriptor() {
-  return Descriptor(dup(STDERR_FILENO)).number();
-}
-
-Spoil DescriptorsLeft(int count) {
-  return [count] {
-    const auto limit = static_cast<rlim_t>(LowestFreeDescriptor() + count);
-    const rlimit few{limit, limit};
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  };
-}
-
-// From now on these calls, of the program itself or of its i386 half, come to `action`.
-Spoil Calls(const std::vector<int>& calls, uint32_t action, const std::vector<scmp_arg_cmp>& when = {},
-            uint32_t architecture = SCMP_ARCH_NATIVE) {
-  return [=] {
-    const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW), &seccomp_release);
-    ASSERT_EQ(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW), 0);
-    if (architecture != SCMP_ARCH_NATIVE) {
-      ASSERT_EQ(seccomp_arch_remove(filter.get(), SCMP_ARCH_NATIVE), 0);
-      ASSERT_EQ(seccomp_arch_add(filter.get(), architecture), 0);
-    }
-    for (const int call : calls) {
-      ASSERT_EQ(seccomp_rule_add_array(filter.get(), action, call, static_cast<unsigned>(when.size()), when.data()), 0);
-    }
-    ASSERT_EQ(seccomp_load(filter.get()), 0);
-  };
-}
-
-Spoil NoMoreProcesses() {
-  return Calls({SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork)}, SCMP_ACT_ERRNO(EAGAIN));
-}
 
 // Calls on the third descriptor from here: the first two are those of the namespace, and of the link while it is made.
 Spoil CallsThatSetTheLinkUp(int error) {
@@ -89,11 +35,6 @@ Spoil CallsThatSetTheLinkUp(int error) {
     Calls({SCMP_SYS(ioctl)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
           {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, third)})();
   };
-}
-
-Spoil FilesToWrite(int error) {
-  return Calls({SCMP_SYS(openat)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
-               {SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, O_WRONLY)});
 }
 
 TEST_F(NeedTest, OfAFilterOfCalls) {
@@ -252,18 +193,6 @@ class SubordinateUser : public NamespaceNeed {
       ASSERT_EQ(setresuid(uid, uid, uid), 0);
       prctl(PR_SET_DUMPABLE, 1);  // or /proc/self stays root's
     };
-  }
-
-  static void TellPrivilege(const Spoil& spoil) {
-    spoil();
-    std::string privilege;
-    try {
-      privilege = PrivilegeName(BecomeNamespaceRoot());
-    } catch (const CannotAsk& reason) {
-      privilege = std::string("cannot ask: ") + reason.what();
-    }
-    std::cerr << privilege << "; " << PrivilegeTrouble() << "\n";
-    _exit(0);
   }
 };
 
