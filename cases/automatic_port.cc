@@ -31,7 +31,8 @@ const std::vector<Range> kRanges = {
 };
 
 MATRIX(AutomaticPort, OfBindBeginsWithTheOtherParity, Range, kRanges,
-       Witnesses("port.automatic.bind_begins_with_the_other_parity"), Labels("tcp", "automatic_port")) {
+       Witnesses("port.automatic.bind_begins_with_the_other_parity"), Needs(needs::kSysctl),
+       Labels("tcp", "automatic_port")) {
   Offer(row.first, static_cast<uint16_t>(row.first + 7));
   std::vector<Socket> holders = BoundByChoice(row.spec, 4);
   EXPECT_THAT(PortsOf(holders), Is(row.preferred));
@@ -49,7 +50,8 @@ CLAIM(
      .sources = {Kernel("inet_csk_find_open_port(), attempt_half")}});
 
 CASE(AutomaticPort, OfAReuseaddrSocketComesFromTheLowerHalf,
-     Witnesses("port.automatic.reuseaddr_begins_with_the_lower_half"), Labels("tcp", "automatic_port")) {
+     Witnesses("port.automatic.reuseaddr_begins_with_the_lower_half"), Needs(needs::kSysctl),
+     Labels("tcp", "automatic_port")) {
   Offer(8);
   const std::vector<Socket> lower = BoundByChoice(Tcp(Loopback4()).ReuseAddr(), 4);
   EXPECT_THAT(PortsOf(lower), Is("40000/40001/40002/40003"));
@@ -63,7 +65,7 @@ CLAIM({.id = "port.automatic.exhausted_is_eaddrinuse",
        .sources = {Man("bind(2), ERRORS, EADDRINUSE"), Kernel("inet_csk_find_open_port(), udp_lib_get_port()")}});
 
 MATRIX(AutomaticPort, ExhaustedIsEaddrinuse, ProtocolRow, kProtocols,
-       Witnesses("port.automatic.exhausted_is_eaddrinuse"), Labels("automatic_port")) {
+       Witnesses("port.automatic.exhausted_is_eaddrinuse"), Needs(needs::kSysctl), Labels("automatic_port")) {
   Offer(4);
   const std::vector<Socket> holders = BoundByChoice(row.spec, 4);
 
@@ -80,7 +82,7 @@ CLAIM(
                  KernelDoc("networking/ip-sysctl.rst, ip_local_port_range")}});
 
 CASE(AutomaticPort, NeverIsTheLastOfAnOddRangeForTcp, Witnesses("port.automatic.tcp_wastes_the_last_of_an_odd_range"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(3);
   const Socket server = Tcp(Loopback4(2)).Bound(port()).Listening();
   const std::vector<Socket> holders = BoundByChoice(Tcp(Loopback4()), 2);
@@ -92,7 +94,7 @@ CASE(AutomaticPort, NeverIsTheLastOfAnOddRangeForTcp, Witnesses("port.automatic.
 }
 
 CASE(AutomaticPort, MayBeTheLastOfAnOddRangeForUdp, Witnesses("port.automatic.tcp_wastes_the_last_of_an_odd_range"),
-     Labels("udp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("udp", "automatic_port")) {
   Offer(3);
 
   EXPECT_THAT(PortsOf(BoundByChoice(Udp(Loopback4()), 3)), Is("40000/40001/40002"));
@@ -105,7 +107,7 @@ CLAIM({.id = "port.automatic.exhausted_on_one_address",
        .sources = {Kernel("inet_csk_bind_conflict(), udp_lib_get_port()")}});
 
 MATRIX(AutomaticPort, IsLeftOnAnotherAddress, ProtocolRow, kProtocols,
-       Witnesses("port.automatic.exhausted_on_one_address"), Labels("automatic_port")) {
+       Witnesses("port.automatic.exhausted_on_one_address"), Needs(needs::kSysctl), Labels("automatic_port")) {
   Offer(2);
   const std::vector<Socket> holders = BoundByChoice(row.spec, 2);
   Socket elsewhere = row.spec.Made();
@@ -135,7 +137,7 @@ const std::vector<Options> kOptionsInCommon = {
 };
 
 MATRIX(AutomaticPort, OfTcpIsNotShared, Options, kOptionsInCommon, Witnesses("port.automatic.tcp_does_not_share"),
-       Labels("tcp", "automatic_port")) {
+       Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(4);
   const SocketSpec spec = Tcp(Loopback4()).Asking(row.sharing);
   const std::vector<Socket> holders = BoundByChoice(spec, 4);
@@ -243,7 +245,7 @@ CLAIM({.id = "port.automatic.reserved_is_never_chosen",
                    Kernel("inet_is_local_reserved_port()")}});
 
 MATRIX(AutomaticPort, ReservedIsNeverChosen, ProtocolRow, kProtocols,
-       Witnesses("port.automatic.reserved_is_never_chosen"), Labels("automatic_port")) {
+       Witnesses("port.automatic.reserved_is_never_chosen"), Needs(needs::kSysctl), Labels("automatic_port")) {
   Offer(2);
   Demand("ipv4/ip_local_reserved_ports", "40000");
   Socket holder = row.spec.Made();
@@ -261,7 +263,8 @@ CLAIM({.id = "port.automatic.of_the_sockets_own_range",
        .sources = {Man("ip(7), IP_LOCAL_PORT_RANGE"), Kernel("inet_sk_get_local_port_range()")}});
 
 MATRIX(AutomaticPort, ComesFromTheSocketsOwnRange, ProtocolRow, kProtocols,
-       Witnesses("port.automatic.of_the_sockets_own_range"), Needs(needs::kLocalPortRange), Labels("automatic_port")) {
+       Witnesses("port.automatic.of_the_sockets_own_range"), Needs(needs::kLocalPortRange, needs::kSysctl),
+       Labels("automatic_port")) {
   Offer(100);
   const SocketSpec narrow = row.spec.LocalPorts(40050, 40051);
   const std::vector<Socket> holders = BoundByChoice(narrow, 2);
@@ -276,7 +279,7 @@ CLAIM({.id = "port.automatic.udp_has_two_errors",
        .rows = {"EPH-021"},
        .sources = {Man("ip(7), BUGS"), Man("connect(2), ERRORS, EAGAIN"), Kernel("inet_autobind()")}});
 
-CASE(AutomaticPort, OfUdpHasTwoErrors, Witnesses("port.automatic.udp_has_two_errors"),
+CASE(AutomaticPort, OfUdpHasTwoErrors, Witnesses("port.automatic.udp_has_two_errors"), Needs(needs::kSysctl),
      Labels("udp", "automatic_port")) {
   Offer(1);
   const Socket holder = Udp(Loopback4()).Bound(0);
@@ -293,7 +296,7 @@ CLAIM({.id = "port.automatic.of_listen_is_every_addresss",
        .sources = {Man("listen(2), ERRORS, EADDRINUSE"), Kernel("inet_csk_listen_start()")}});
 
 CASE(AutomaticPort, OfListenIsAnotherForEach, Witnesses("port.automatic.of_listen_is_every_addresss"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(2);
   std::vector<Socket> servers;
   servers.push_back(Tcp(Any4()).Made().Listening());
@@ -304,7 +307,7 @@ CASE(AutomaticPort, OfListenIsAnotherForEach, Witnesses("port.automatic.of_liste
 }
 
 CASE(AutomaticPort, OfADualStackListenIsNeverOneOfIpv4, Witnesses("port.automatic.of_listen_is_every_addresss"),
-     Needs(needs::kIpv6), Labels("tcp", "automatic_port")) {
+     Needs(needs::kIpv6, needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(2);
   Socket first = Tcp(Any4()).Made().Listening();
   const Socket second = Tcp(Any4()).Made().Listening();

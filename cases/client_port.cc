@@ -32,7 +32,7 @@ const std::vector<Range> kRanges = {
 };
 
 MATRIX(ClientPort, BeginsWithTheSameParity, Range, kRanges, Witnesses("client_port.begins_with_the_same_parity"),
-       Labels("tcp", "automatic_port")) {
+       Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(row.first, static_cast<uint16_t>(row.first + 7));
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   std::vector<Socket> clients = Clients(Tcp(Loopback4()), 4, Loopback4(), port());
@@ -49,7 +49,7 @@ CLAIM({.id = "client_port.shared_by_destination",
        .sources = {Man("connect(2), ERRORS, EADDRNOTAVAIL"), Kernel("__inet_hash_connect()"),
                    Kernel("__inet_check_established()")}});
 
-CASE(ClientPort, IsSharedByDestination, Witnesses("client_port.shared_by_destination"),
+CASE(ClientPort, IsSharedByDestination, Witnesses("client_port.shared_by_destination"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(2);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -67,7 +67,7 @@ CLAIM({.id = "client_port.taken_for_bind_on_its_address",
        .sources = {Kernel("inet_csk_find_open_port(), inet_csk_bind_conflict()")}});
 
 CASE(ClientPort, IsTakenForBindOnItsAddress, Witnesses("client_port.taken_for_bind_on_its_address"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(2);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   const std::vector<Socket> clients = Clients(Tcp(Loopback4()), 2, Loopback4(), port());
@@ -84,7 +84,8 @@ CLAIM(
      .rows = {"EPH-009"},
      .sources = {Kernel("__inet_hash_connect(), fastreuse")}});
 
-CASE(ClientPort, IsNeverABoundOne, Witnesses("client_port.never_a_bound_one"), Labels("tcp", "automatic_port")) {
+CASE(ClientPort, IsNeverABoundOne, Witnesses("client_port.never_a_bound_one"), Needs(needs::kSysctl),
+     Labels("tcp", "automatic_port")) {
   Offer(2);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   const std::vector<Socket> holders = BoundByChoice(Tcp(Loopback4()), 2);
@@ -101,7 +102,7 @@ CLAIM({.id = "client_port.postponed_is_shared",
        .rows = {"EPH-010"},
        .sources = {Man("ip(7), IP_BIND_ADDRESS_NO_PORT"), Kernel("__inet_bind()"), Kernel("__inet_hash_connect()")}});
 
-CASE(ClientPort, PostponedIsSharedByDestination, Witnesses("client_port.postponed_is_shared"),
+CASE(ClientPort, PostponedIsSharedByDestination, Witnesses("client_port.postponed_is_shared"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -116,7 +117,7 @@ CASE(ClientPort, PostponedIsSharedByDestination, Witnesses("client_port.postpone
   EXPECT_THAT(second.Connect(Loopback4(), kOther), Succeeds());
 }
 
-CASE(ClientPort, TakenByBindIsNotShared, Witnesses("client_port.postponed_is_shared"),
+CASE(ClientPort, TakenByBindIsNotShared, Witnesses("client_port.postponed_is_shared"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -136,7 +137,7 @@ CLAIM({.id = "client_port.of_the_sockets_own_range",
                    Kernel("inet_sk_get_local_port_range(), __inet_hash_connect()")}});
 
 CASE(ClientPort, ComesFromTheSocketsOwnRange, Witnesses("client_port.of_the_sockets_own_range"),
-     Needs(needs::kLocalPortRange), Labels("tcp", "automatic_port")) {
+     Needs(needs::kLocalPortRange, needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(100);
   const SocketSpec narrow = Tcp(Loopback4()).LocalPorts(40050, 40051);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -242,7 +243,7 @@ CLAIM(
      .rows = {"EPH-029"},
      .sources = {Man("ipv6(7), DESCRIPTION"), Kernel("__inet6_check_established(), inet_rcv_saddr_equal()")}});
 
-CASE(ClientPort, IsSharedByFamilies, Witnesses("client_port.shared_by_families"), Needs(needs::kIpv6),
+CASE(ClientPort, IsSharedByFamilies, Witnesses("client_port.shared_by_families"), Needs(needs::kIpv6, needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Any6()).DualStack().Bound(port()).Listening();
@@ -263,7 +264,7 @@ CLAIM({.id = "client_port.may_be_its_destination",
        .rows = {"EPH-025"},
        .sources = {Rfc("RFC 9293, 3.5 Establishing a Connection"), Kernel("tcp_rcv_synsent_state_process()")}});
 
-CASE(ClientPort, MayBeItsDestination, Witnesses("client_port.may_be_its_destination"),
+CASE(ClientPort, MayBeItsDestination, Witnesses("client_port.may_be_its_destination"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   Socket client = Tcp(Loopback4()).Made();
@@ -276,7 +277,7 @@ CASE(ClientPort, MayBeItsDestination, Witnesses("client_port.may_be_its_destinat
 }
 
 CASE(ClientPort, OfAnotherParityIsNotItsDestination, Witnesses("client_port.may_be_its_destination"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(2);
 
   EXPECT_THAT(Tcp(Loopback4()).Made().Connect(Loopback4(), kFirst + 1), FailsWith(ECONNREFUSED));

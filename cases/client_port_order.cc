@@ -49,7 +49,7 @@ CLAIM({.id = "client_port.order.piles_up_after_reserved_ports",
        .sources = {KernelDoc("networking/ip-sysctl.rst, ip_local_port_step_width"), Kernel("__inet_hash_connect()")}});
 
 CASE(ClientPortOrder, PilesUpAfterReservedPorts, Witnesses("client_port.order.piles_up_after_reserved_ports"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   OfferTheUpperHalf();
 
   EXPECT_THAT(OnTheFirstFreePort(), Wants("many", [](const Share& share) { return share.counts.at(0) >= kMany; }));

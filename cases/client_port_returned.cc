@@ -33,7 +33,7 @@ CLAIM({.id = "client_port.returned.not_while_closing",
        .sources = {Rfc("RFC 9293, 3.6 Closing a Connection"),
                    Kernel("__inet_check_established(), tcp_twsk_unique()")}});
 
-CASE(ClientPortReturned, IsTakenByFinWait2, Witnesses("client_port.returned.not_while_closing"),
+CASE(ClientPortReturned, IsTakenByFinWait2, Witnesses("client_port.returned.not_while_closing"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   Socket listener = Tcp(Loopback4()).Bound(port()).Listening();
@@ -44,7 +44,7 @@ CASE(ClientPortReturned, IsTakenByFinWait2, Witnesses("client_port.returned.not_
   EXPECT_THAT(Tcp(Loopback4()).Made().Connect(Loopback4(), kOther), Succeeds());
 }
 
-CASE(ClientPortReturned, IsTakenByTimeWait, Witnesses("client_port.returned.not_while_closing"),
+CASE(ClientPortReturned, IsTakenByTimeWait, Witnesses("client_port.returned.not_while_closing"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port", "time_wait")) {
   Offer(1);
   Demand("ipv4/tcp_tw_reuse", "0");
@@ -75,7 +75,7 @@ const std::vector<Settings> kReopens = {
 const std::vector<Settings> kDoesNot = {{"tw_reuse_off", "0", "0"}, {"tw_reuse_on", "0", "1"}};
 
 MATRIX(ClientPortReturned, NamedReopensItsTimeWait, Settings, kReopens,
-       Witnesses("client_port.returned.named_reopens_time_wait"), Labels("tcp", "time_wait")) {
+       Witnesses("client_port.returned.named_reopens_time_wait"), Needs(needs::kSysctl), Labels("tcp", "time_wait")) {
   Demand("ipv4/tcp_timestamps", row.tcp_timestamps);
   Demand("ipv4/tcp_tw_reuse", row.tcp_tw_reuse);
   const SocketSpec spec = Tcp(Loopback4()).ReuseAddr();
@@ -89,7 +89,7 @@ MATRIX(ClientPortReturned, NamedReopensItsTimeWait, Settings, kReopens,
 }
 
 MATRIX(ClientPortReturned, NamedWaitsWithoutTimestamps, Settings, kDoesNot,
-       Witnesses("client_port.returned.named_reopens_time_wait"), Labels("tcp", "time_wait")) {
+       Witnesses("client_port.returned.named_reopens_time_wait"), Needs(needs::kSysctl), Labels("tcp", "time_wait")) {
   Demand("ipv4/tcp_timestamps", row.tcp_timestamps);
   Demand("ipv4/tcp_tw_reuse", row.tcp_tw_reuse);
   const SocketSpec spec = Tcp(Loopback4()).ReuseAddr();
@@ -111,7 +111,7 @@ CASE(ClientPortReturned, ComesWithAReset, Witnesses("client_port.returned.by_res
   EXPECT_THAT(Tcp(Loopback4()).Bind(kNamed), Succeeds());
 }
 
-CASE(ClientPortReturned, AutomaticComesWithAReset, Witnesses("client_port.returned.by_reset"),
+CASE(ClientPortReturned, AutomaticComesWithAReset, Witnesses("client_port.returned.by_reset"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -126,7 +126,7 @@ CLAIM({.id = "client_port.returned.by_refusal",
        .rows = {"EPH-028"},
        .sources = {Man("connect(2), ERRORS, ECONNREFUSED"), Kernel("tcp_reset(), tcp_set_state()")}});
 
-CASE(ClientPortReturned, ComesWithARefusal, Witnesses("client_port.returned.by_refusal"),
+CASE(ClientPortReturned, ComesWithARefusal, Witnesses("client_port.returned.by_refusal"), Needs(needs::kSysctl),
      Labels("tcp", "automatic_port")) {
   Offer(1);
   Socket refused = Tcp(Loopback4()).Made();
@@ -148,7 +148,7 @@ CLAIM({.id = "client_port.returned.when_the_binder_leaves",
                    Kernel("__inet_put_port(), inet_bind_bucket_destroy()")}});
 
 CASE(ClientPortReturned, IsClosedToClientsWhileSomebodyIsBound,
-     Witnesses("client_port.returned.when_the_binder_leaves"), Labels("tcp", "automatic_port")) {
+     Witnesses("client_port.returned.when_the_binder_leaves"), Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   const Socket other_server = Tcp(Loopback4()).Bound(kOther).Listening();
@@ -170,7 +170,7 @@ const std::vector<Binder> kBinders = {
 };
 
 MATRIX(ClientPortReturned, OpensToClientsWhenTheBinderLeaves, Binder, kBinders,
-       Witnesses("client_port.returned.when_the_binder_leaves"), Labels("tcp", "automatic_port"),
+       Witnesses("client_port.returned.when_the_binder_leaves"), Needs(needs::kSysctl), Labels("tcp", "automatic_port"),
        Follows("connect_shares_after_release")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
@@ -183,7 +183,7 @@ MATRIX(ClientPortReturned, OpensToClientsWhenTheBinderLeaves, Binder, kBinders,
 }
 
 CASE(ClientPortReturned, OpensToClientsWhenTheLastHolderLeaves,
-     Witnesses("client_port.returned.when_the_binder_leaves"), Labels("tcp", "automatic_port")) {
+     Witnesses("client_port.returned.when_the_binder_leaves"), Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   const Socket other_server = Tcp(Loopback4()).Bound(kOther).Listening();
@@ -222,7 +222,7 @@ CLAIM({.id = "client_port.returned.automatic_by_disconnect",
        .sources = {Man("connect(2), DESCRIPTION"), Kernel("tcp_disconnect(), tcp_set_state()")}});
 
 CASE(ClientPortReturned, AutomaticComesWithDisconnect, Witnesses("client_port.returned.automatic_by_disconnect"),
-     Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(port()).Listening();
   Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), port());

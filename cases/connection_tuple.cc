@@ -142,7 +142,7 @@ CASE(ConnectionTuple, ADuplicateReadsOnWhenTheFirstDescriptorIsClosed,
 }
 
 CASE(ConnectionTuple, AChildProcessReadsTheSameConnection, Witnesses("connection.socket_is_shared_by_descriptors"),
-     Needs(needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kSecondOwner, needs::kReducedChild), Labels("tcp")) {
   Socket listener = Tcp(Loopback4()).Bound(kServerPort).Listening();
   Connection connection = Established(listener, Loopback4(), kServerPort);
   const Identity child{Alice().uid, Alice().uid, {}};
@@ -160,7 +160,7 @@ CLAIM({.id = "connection.raw_sockets_get_copies",
        .documents = {Truth("ES-05")}});
 
 CASE(ConnectionTuple, RawSocketsGetCopiesBesideTheReceiver, Witnesses("connection.raw_sockets_get_copies"),
-     Labels("udp")) {
+     Needs(needs::kNetRaw), Labels("udp")) {
   Socket one = Raw(Loopback4(2)).Bound(0);
   Socket two = Raw(Loopback4(2)).Bound(0);
   Socket receiver = Udp(Loopback4(2)).Bound(kServerPort);

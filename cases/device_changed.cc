@@ -25,7 +25,8 @@ CLAIM({.id = "device.change_asks_nobody",
        .sources = {Kernel("sock_bindtoindex_locked()"), Kernel("inet_csk_listen_start()"),
                    Kernel("udp_lib_get_port()")}});
 
-CASE(DeviceChanged, OfUdpLeavesTwoHolders, Witnesses("device.change_asks_nobody"), Needs(needs::kVeth), Labels("udp")) {
+CASE(DeviceChanged, OfUdpLeavesTwoHolders, Witnesses("device.change_asks_nobody"), Needs(needs::kVeth, needs::kNetRaw),
+     Labels("udp")) {
   Socket changed = Udp(Loopback4()).Device("lo").Bound(port());
   const Socket other = Udp(Loopback4()).Device("v0").Bound(port());
 
@@ -35,8 +36,8 @@ CASE(DeviceChanged, OfUdpLeavesTwoHolders, Witnesses("device.change_asks_nobody"
   EXPECT_THAT(Udp(Loopback4()).Device("v1").Bind(port()), FailsWith(EADDRINUSE));
 }
 
-CASE(DeviceChanged, OfTcpLeavesTwoThatCannotListen, Witnesses("device.change_asks_nobody"), Needs(needs::kVeth),
-     Labels("tcp")) {
+CASE(DeviceChanged, OfTcpLeavesTwoThatCannotListen, Witnesses("device.change_asks_nobody"),
+     Needs(needs::kVeth, needs::kNetRaw), Labels("tcp")) {
   Socket changed = Tcp(Loopback4()).Device("lo").Bound(port());
   Socket other = Tcp(Loopback4()).Device("v0").Bound(port());
 
@@ -52,8 +53,8 @@ CLAIM({.id = "device.change_moves_a_listener",
        .rows = {"DEV-009"},
        .sources = {Kernel("sock_bindtoindex_locked()"), Kernel("inet_csk_bind_conflict()")}});
 
-CASE(DeviceChanged, OfAListenerMovesItsPort, Witnesses("device.change_moves_a_listener"), Needs(needs::kVeth),
-     Labels("tcp")) {
+CASE(DeviceChanged, OfAListenerMovesItsPort, Witnesses("device.change_moves_a_listener"),
+     Needs(needs::kVeth, needs::kNetRaw), Labels("tcp")) {
   Socket listener = Tcp(Any4()).Device("v0").Bound(port()).Listening();
 
   EXPECT_THAT(listener.SetDevice("v1"), Succeeds());

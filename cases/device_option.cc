@@ -56,7 +56,7 @@ CLAIM({.id = "device.changed_with_privilege",
        .sources = {Man("socket(7), SO_BINDTODEVICE"), Kernel("sock_bindtoindex_locked()")}});
 
 MATRIX(DeviceOption, IsChangedByRoot, OneProtocol, kProtocols, Witnesses("device.changed_with_privilege"),
-       Needs(needs::kVeth)) {
+       Needs(needs::kVeth, needs::kNetRaw)) {
   Socket socket = row.spec.Device("v0").Bound(port());
 
   EXPECT_THAT(socket.SetDevice("v1"), Succeeds());

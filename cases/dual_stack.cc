@@ -216,8 +216,8 @@ CLAIM({.id = "dual_stack.bindv6only_turns_the_default",
        .rows = {"DS-012"},
        .sources = {Man("ipv6(7), IPV6_V6ONLY"), KernelDoc("networking/ip-sysctl.rst, bindv6only")}});
 
-CASE(DualStack, SysctlTurnsTheDefault, Witnesses("dual_stack.bindv6only_turns_the_default"), Needs(needs::kIpv6),
-     Labels("tcp", "ipv6")) {
+CASE(DualStack, SysctlTurnsTheDefault, Witnesses("dual_stack.bindv6only_turns_the_default"),
+     Needs(needs::kIpv6, needs::kSysctl), Labels("tcp", "ipv6")) {
   EXPECT_THAT(Sysctl("ipv6/bindv6only", "1"), Succeeds());
   Socket six = Tcp(Any6()).Bound(port());
 

@@ -102,7 +102,7 @@ CLAIM({.id = "tcp.failed_connect.unbound_again",
                    Man("connect(2)"), Kernel("tcp_v4_connect(), inet_bhash2_reset_saddr()")}});
 
 CASE(FailedConnect, WithoutAPortLeavesTheSocketUnbound, Witnesses("tcp.failed_connect.unbound_again"),
-     Follows("failed_connects_leave_no_address"), Labels("tcp", "automatic_port")) {
+     Needs(needs::kSysctl), Follows("failed_connects_leave_no_address"), Labels("tcp", "automatic_port")) {
   Offer(1);
   const Socket server = Tcp(Loopback4()).Bound(kServer).Listening();
   const Socket connected = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), kServer);

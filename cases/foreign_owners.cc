@@ -107,7 +107,7 @@ CLAIM({.id = "owner.root_without_capabilities",
        .sources = {Kernel("sock_alloc()"), Man("capabilities(7), CAP_NET_BIND_SERVICE")}});
 
 CASE(ForeignOwners, DoNotIncludeRootWithoutCapabilities, Witnesses("owner.root_without_capabilities"),
-     Needs(needs::kReusePort), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kReducedChild), Labels("tcp")) {
   const Socket holder = Tcp(Loopback4()).ReusePort().Bound(port()).Listening();
 
   const auto answers = InChild({.uid = 0, .gid = 0, .capabilities = {}}, [] {

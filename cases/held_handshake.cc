@@ -16,7 +16,7 @@ CLAIM({.id = "tcp.held.joining_listener_takes_none",
        .documents = {Truth("TH-10"), Truth("TH-11")}});
 
 CASE(HeldHandshake, EndsAtTheOnlyListenerAlthoughOneJoined, Witnesses("tcp.held.joining_listener_takes_none"),
-     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer), Labels("tcp")) {
   PacketPeer peer;
   const Socket first = Listener(101);
   const Flows flows = peer.Begin(Enough(), port());
@@ -30,7 +30,7 @@ CASE(HeldHandshake, EndsAtTheOnlyListenerAlthoughOneJoined, Witnesses("tcp.held.
 }
 
 CASE(HeldHandshake, EndsAtItsOwnListenerAlthoughOneJoined, Witnesses("tcp.held.joining_listener_takes_none"),
-     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer), Labels("tcp")) {
   PacketPeer peer;
   const Socket first = Listener(101), second = Listener(102);
   const Flows flows = peer.Begin(Enough(), port());
@@ -68,7 +68,8 @@ const std::vector<LeaveOfNoCookies> kLeavesOfNoCookies = {
 };
 
 MATRIX(HeldHandshake, IsResetWithItsListenerAlone, LeaveOfNoCookies, kLeavesOfNoCookies,
-       Witnesses("tcp.held.leaving_listener_loses_its_own"), Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+       Witnesses("tcp.held.leaving_listener_loses_its_own"),
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kSysctl), Labels("tcp")) {
   Demand("ipv4/tcp_syncookies", row.cookies);
   PacketPeer peer;
   Socket leaving = Listener(101);
@@ -85,7 +86,8 @@ MATRIX(HeldHandshake, IsResetWithItsListenerAlone, LeaveOfNoCookies, kLeavesOfNo
 }
 
 MATRIX(HeldHandshake, IsResetAtTheNextListenerOfThePort, Leave, kLeaves,
-       Witnesses("tcp.held.leaving_listener_loses_its_own"), Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+       Witnesses("tcp.held.leaving_listener_loses_its_own"), Needs(needs::kReusePort, needs::kPacketPeer),
+       Labels("tcp")) {
   PacketPeer peer;
   Socket leaving = Listener(101);
   const Flows flows = peer.Begin(3, port());
@@ -110,8 +112,8 @@ CLAIM(
      .documents = {Truth("TH-11"), Truth("TH-12"), Truth("EN-18")}});
 
 MATRIX(HeldHandshake, MovesToWhereItWouldBeginNow, LeaveOfNoCookies, kLeavesOfNoCookies,
-       Witnesses("tcp.held.migrates_as_a_new_syn_would"), Needs(needs::kReusePort, needs::kVeth, needs::kMigration),
-       Labels("tcp")) {
+       Witnesses("tcp.held.migrates_as_a_new_syn_would"),
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kMigration), Labels("tcp")) {
   Demand("ipv4/tcp_syncookies", row.cookies);
   Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;
@@ -132,7 +134,7 @@ MATRIX(HeldHandshake, MovesToWhereItWouldBeginNow, LeaveOfNoCookies, kLeavesOfNo
 }
 
 CASE(HeldHandshake, IsResetWithTheLastListenerDespiteMigration, Witnesses("tcp.held.leaving_listener_loses_its_own"),
-     Needs(needs::kReusePort, needs::kVeth, needs::kMigration), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kMigration), Labels("tcp")) {
   Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;
   Socket last = Listener(101);
@@ -155,7 +157,8 @@ CLAIM({.id = "tcp.held.leaving_listener_resets_its_queue",
        .documents = {Truth("EN-18")}});
 
 MATRIX(HeldHandshake, IsResetOnceItWaitsAtALeavingListener, Leave, kLeaves,
-       Witnesses("tcp.held.leaving_listener_resets_its_queue"), Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+       Witnesses("tcp.held.leaving_listener_resets_its_queue"), Needs(needs::kReusePort, needs::kPacketPeer),
+       Labels("tcp")) {
   PacketPeer peer;
   Socket leaving = Listener(101);
   const Socket staying = Listener(102);
@@ -185,7 +188,7 @@ CLAIM(
 
 MATRIX(HeldHandshake, MovesOnceItWaitsToWhereItWouldBeginNow, Leave, kLeaves,
        Witnesses("tcp.held.queue_migrates_as_a_new_syn_would"),
-       Needs(needs::kReusePort, needs::kVeth, needs::kMigration), Labels("tcp")) {
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kMigration), Labels("tcp")) {
   Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;
   Socket leaving = Listener(101);

@@ -35,7 +35,7 @@ CLAIM({.id = "tcp.fast_open.waits_before_its_last_ack",
        .documents = {Truth("TH-11")}});
 
 CASE(HeldHandshakeFastOpen, IsAcceptedBeforeItsLastAck, Witnesses("tcp.fast_open.waits_before_its_last_ack"),
-     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kSysctl), Labels("tcp")) {
   TakeDataInSyns();
   PacketPeer peer;
   const Socket first = Listener(101), second = Listener(102);
@@ -52,7 +52,7 @@ CASE(HeldHandshakeFastOpen, IsAcceptedBeforeItsLastAck, Witnesses("tcp.fast_open
 }
 
 CASE(HeldHandshakeFastOpen, TakesNoDataWhereTheListenerDoesNot, Witnesses("tcp.fast_open.waits_before_its_last_ack"),
-     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kSysctl), Labels("tcp")) {
   TakeDataInSyns();
   PacketPeer peer;
   const Socket listener = Held::Listener(101);
@@ -71,8 +71,8 @@ CLAIM({.id = "tcp.fast_open.leaving_listener_resets_its_own",
        .documents = {Truth("EN-18")}});
 
 MATRIX(HeldHandshakeFastOpen, IsResetAtALeavingListener, Leave, kLeaves,
-       Witnesses("tcp.fast_open.leaving_listener_resets_its_own"), Needs(needs::kReusePort, needs::kVeth),
-       Labels("tcp")) {
+       Witnesses("tcp.fast_open.leaving_listener_resets_its_own"),
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kSysctl), Labels("tcp")) {
   TakeDataInSyns();
   PacketPeer peer;
   Socket leaving = Listener(101);
@@ -100,7 +100,7 @@ CLAIM(
 
 MATRIX(HeldHandshakeFastOpen, MovesToWhereItWouldBeginNow, Leave, kLeaves,
        Witnesses("tcp.fast_open.migrates_as_a_new_syn_would"),
-       Needs(needs::kReusePort, needs::kVeth, needs::kMigration), Labels("tcp")) {
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kMigration), Labels("tcp")) {
   TakeDataInSyns();
   Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;
@@ -135,7 +135,7 @@ CLAIM({.id = "tcp.fast_open.limit",
        .sources = {Man("tcp(7), TCP_FASTOPEN"), Kernel("tcp_fastopen_queue_check(), reqsk_fastopen_remove()")}});
 
 CASE(HeldHandshakeFastOpen, TakesNoMoreThanItsLimit, Witnesses("tcp.fast_open.limit"),
-     Needs(needs::kReusePort, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kSysctl), Labels("tcp")) {
   TakeDataInSyns();
   PacketPeer peer;
   const Socket listener = Listener(101, kMost);
@@ -173,8 +173,8 @@ const std::vector<LastAck> kLastAcks = {
 };
 
 MATRIX(HeldHandshakeFastOpen, CountsWhatMigrated, LastAck, kLastAcks,
-       Witnesses("tcp.fast_open.limit_counts_what_migrated"), Needs(needs::kReusePort, needs::kVeth, needs::kMigration),
-       Labels("tcp")) {
+       Witnesses("tcp.fast_open.limit_counts_what_migrated"),
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kMigration), Labels("tcp")) {
   TakeDataInSyns();
   Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;

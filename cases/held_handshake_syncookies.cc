@@ -19,7 +19,7 @@ CLAIM({.id = "tcp.held.cookies_keep_no_request",
                    Kernel("tcp_conn_request()")}});
 
 CASE(HeldHandshakeSyncookies, LeavesNothingOnTheServersSide, Witnesses("tcp.held.cookies_keep_no_request"),
-     Needs(needs::kVeth, needs::kSynCookies), Labels("tcp")) {
+     Needs(needs::kPacketPeer, needs::kSynCookies), Labels("tcp")) {
   PacketPeer peer;
   const Socket listener = Tcp(PacketPeer::Server()).Bound(port()).Listening();
   const Flows kept = peer.Begin(3, port());
@@ -41,7 +41,7 @@ CLAIM(
 
 CASE(HeldHandshakeSyncookies, EndsWhereItWouldBeginAfterOneJoined,
      Witnesses("tcp.held.cookie_is_good_where_a_syn_would_come_to"),
-     Needs(needs::kReusePort, needs::kVeth, needs::kSynCookies), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kSynCookies), Labels("tcp")) {
   AnswerByCookiesAlone();
   PacketPeer peer;
   const Socket first = Listener(101);
@@ -73,7 +73,7 @@ const std::vector<LeaveAndMigration> kLeavesAndMigrations = {
 
 MATRIX(HeldHandshakeSyncookies, EndsWhereItWouldBeginAfterOneLeft, LeaveAndMigration, kLeavesAndMigrations,
        Witnesses("tcp.held.cookie_is_good_where_a_syn_would_come_to"),
-       Needs(needs::kReusePort, needs::kVeth, needs::kSynCookies), Labels("tcp")) {
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kSynCookies), Labels("tcp")) {
   AnswerByCookiesAlone();
   if (row.migration == "1") Demand("ipv4/tcp_migrate_req", "1");
   PacketPeer peer;
@@ -94,7 +94,7 @@ MATRIX(HeldHandshakeSyncookies, EndsWhereItWouldBeginAfterOneLeft, LeaveAndMigra
 
 CASE(HeldHandshakeSyncookies, EndsAtTheNextListenerOfThePort,
      Witnesses("tcp.held.cookie_is_good_where_a_syn_would_come_to"),
-     Needs(needs::kReusePort, needs::kVeth, needs::kSynCookies), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kPacketPeer, needs::kSynCookies), Labels("tcp")) {
   AnswerByCookiesAlone();
   PacketPeer peer;
   Socket old = Listener(101);
@@ -119,7 +119,7 @@ CLAIM({.id = "tcp.held.overflow_saves_those_without_a_request",
 
 MATRIX(HeldHandshakeSyncookies, OutlivesItsListenerIfItsQueueWasFull, Leave, kLeaves,
        Witnesses("tcp.held.overflow_saves_those_without_a_request"),
-       Needs(needs::kReusePort, needs::kVeth, needs::kSynCookies), Labels("tcp")) {
+       Needs(needs::kReusePort, needs::kPacketPeer, needs::kSynCookies), Labels("tcp")) {
   Demand("ipv4/tcp_syncookies", "1");
   constexpr int kBacklog = 4;
   PacketPeer peer;

@@ -203,7 +203,7 @@ CLAIM(
      .sources = {Kernel("__tcp_close()"), Kernel("inet_csk_bind_conflict()")}});
 
 CASE(LeftConnections, OrphanedForLongRefuseStrangers, Witnesses("left.long_orphan_refuses_strangers"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kSysctl), Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
 
   EXPECT_THAT(Tcp(Loopback4()).ReusePort().OwnedBy(Bob()).Bind(port()), FailsWith(EADDRINUSE));
@@ -217,7 +217,8 @@ CLAIM({.id = "left.long_orphan_keeps_its_owner",
        .sources = {Kernel("__tcp_close()"), Kernel("inet_csk_bind_conflict()")}});
 
 CASE(LeftConnections, OrphanedForLongLetTheirOwnerPass, Witnesses("left.long_orphan_keeps_its_owner"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Follows("sockets_keep_their_maker"), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kSysctl), Follows("sockets_keep_their_maker"),
+     Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
   // Without the option it clears what the port remembers of Alice's listener: the orphan itself is compared.
   const Socket beside = Tcp(Loopback4(2)).Bound(port());
@@ -228,7 +229,8 @@ CASE(LeftConnections, OrphanedForLongLetTheirOwnerPass, Witnesses("left.long_orp
 }
 
 CASE(LeftConnections, OrphanedForLongRefuseRoot, Witnesses("left.long_orphan_keeps_its_owner"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Follows("sockets_keep_their_maker"), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kSysctl), Follows("sockets_keep_their_maker"),
+     Labels("tcp")) {
   const Socket client = LeaveFullOrphanOf(Alice());
 
   EXPECT_THAT(Tcp(Any4()).ReusePort().OwnedBy(Root()).Bind(port()), FailsWith(EADDRINUSE));

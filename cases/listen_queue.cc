@@ -112,7 +112,7 @@ CLAIM({.id = "tcp.queue.abort_on_overflow_is_for_the_last_step",
                    Kernel("tcp_conn_request()")}});
 
 CASE(ListenQueue, AbortOnOverflowDoesNotRefuseTheFirstStep,
-     Witnesses("tcp.queue.abort_on_overflow_is_for_the_last_step"), Labels("tcp")) {
+     Witnesses("tcp.queue.abort_on_overflow_is_for_the_last_step"), Needs(needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/tcp_abort_on_overflow", "1"), Succeeds());
   Socket listener = Tcp(Loopback4()).Bound(port()).Listening(0);
   const Socket first = Connected();
@@ -179,8 +179,8 @@ CLAIM(
      .rows = {"Q-017"},
      .sources = {KernelDoc("networking/ip-sysctl.rst, tcp_syncookies"), Kernel("cookie_v4_check()")}});
 
-CASE(ListenQueue, SpreadsConnectionsWithCookies, Witnesses("tcp.group.spreads_with_cookies"), Needs(needs::kReusePort),
-     Labels("tcp")) {
+CASE(ListenQueue, SpreadsConnectionsWithCookies, Witnesses("tcp.group.spreads_with_cookies"),
+     Needs(needs::kReusePort, needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/tcp_syncookies", "2"), Succeeds());
   const SocketSpec member = Tcp(Loopback4()).ReusePort();
   Socket first = member.Bound(port()).Listening();

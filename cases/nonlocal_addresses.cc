@@ -73,7 +73,7 @@ CLAIM({.id = "nonlocal.sysctl_per_family",
                    Kernel("ipv6_can_nonlocal_bind()")}});
 
 CASE(NonlocalAddresses, OfIpv4AreFreeToAllByASysctl, Witnesses("nonlocal.sysctl_per_family"),
-     Needs(needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kSecondOwner, needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_nonlocal_bind", "1"), Succeeds());
 
   const As alice(Alice());
@@ -82,8 +82,8 @@ CASE(NonlocalAddresses, OfIpv4AreFreeToAllByASysctl, Witnesses("nonlocal.sysctl_
   EXPECT_THAT(socket.Listen(), Succeeds());
 }
 
-CASE(NonlocalAddresses, OfIpv6HaveASysctlOfTheirOwn, Witnesses("nonlocal.sysctl_per_family"), Needs(needs::kIpv6),
-     Labels("tcp")) {
+CASE(NonlocalAddresses, OfIpv6HaveASysctlOfTheirOwn, Witnesses("nonlocal.sysctl_per_family"),
+     Needs(needs::kIpv6, needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_nonlocal_bind", "1"), Succeeds());
   EXPECT_THAT(Tcp(kNowhere6).Bind(port()), FailsWith(EADDRNOTAVAIL));
 
@@ -91,8 +91,8 @@ CASE(NonlocalAddresses, OfIpv6HaveASysctlOfTheirOwn, Witnesses("nonlocal.sysctl_
   EXPECT_THAT(Tcp(kNowhere6).Bind(port()), Succeeds());
 }
 
-CASE(NonlocalAddresses, OfIpv4DoNotHeedTheSysctlOfIpv6, Witnesses("nonlocal.sysctl_per_family"), Needs(needs::kIpv6),
-     Labels("tcp")) {
+CASE(NonlocalAddresses, OfIpv4DoNotHeedTheSysctlOfIpv6, Witnesses("nonlocal.sysctl_per_family"),
+     Needs(needs::kIpv6, needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv6/ip_nonlocal_bind", "1"), Succeeds());
 
   EXPECT_THAT(Tcp(kNowhere4).Bind(port()), FailsWith(EADDRNOTAVAIL));
@@ -107,11 +107,13 @@ CLAIM({.id = "nonlocal.transparent_needs_a_capability",
 struct Capable {
   std::string name;
   int capability;
+  CaseFacts facts = {};
 };
-const std::vector<Capable> kEnough = {{"net_admin", CAP_NET_ADMIN}, {"net_raw", CAP_NET_RAW}};
+const std::vector<Capable> kEnough = {{"net_admin", CAP_NET_ADMIN}, {"net_raw", CAP_NET_RAW, Needs(needs::kNetRaw)}};
 
 MATRIX(NonlocalAddresses, AreOpenedByTransparentWith, Capable, kEnough,
-       Witnesses("nonlocal.transparent_needs_a_capability"), Needs(needs::kSecondOwner), Labels("tcp")) {
+       Witnesses("nonlocal.transparent_needs_a_capability"), Needs(needs::kSecondOwner, needs::kReducedChild),
+       Labels("tcp")) {
   const Identity able{.uid = Alice().uid, .gid = Alice().uid, .capabilities = {row.capability}};
   const auto answers = InChild(able, [] {
     Socket socket = Tcp(kNowhere4).Made();

@@ -31,7 +31,7 @@ const std::vector<Family> kOutsideInet = {
     {"unix_stream", UnixStream()},
     {"unix_datagram", UnixDatagram()},
     {"vsock", Vsock(), Needs(needs::kVsock)},
-    {"packet", Packet()},
+    {"packet", Packet(), Needs(needs::kNetRaw)},
 };
 
 MATRIX(OptionOnOtherSockets, RefusesPortSharing, Family, kOutsideInet, Witnesses("reuseport.refused_outside_inet"),
@@ -74,7 +74,8 @@ CLAIM({.id = "raw.begins_with_reuseaddr",
        .rows = {"OPT-009"},
        .sources = {Kernel("inet_create(), INET_PROTOSW_REUSE")}});
 
-CASE(OptionOnOtherSockets, ARawSocketBeginsWithAddressReuse, Witnesses("raw.begins_with_reuseaddr")) {
+CASE(OptionOnOtherSockets, ARawSocketBeginsWithAddressReuse, Witnesses("raw.begins_with_reuseaddr"),
+     Needs(needs::kNetRaw)) {
   EXPECT_THAT(Raw(Loopback4()).Made().Get(so::kReuseAddr), Is(1));
 }
 
@@ -84,13 +85,15 @@ CLAIM({.id = "ping.begins_with_reuseaddr",
        .sources = {Man("icmp(7), ping_group_range"), Kernel("inet_create(), INET_PROTOSW_REUSE"),
                    Kernel("ping_get_port()")}});
 
-CASE(OptionOnOtherSockets, APingSocketBeginsWithAddressReuse, Witnesses("ping.begins_with_reuseaddr")) {
+CASE(OptionOnOtherSockets, APingSocketBeginsWithAddressReuse, Witnesses("ping.begins_with_reuseaddr"),
+     Needs(needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ping_group_range", "0 0"), Succeeds());
 
   EXPECT_THAT(Ping(Loopback4()).Made().Get(so::kReuseAddr), Is(1));
 }
 
-CASE(OptionOnOtherSockets, PingSocketsShareAnIdentifier, Witnesses("ping.begins_with_reuseaddr")) {
+CASE(OptionOnOtherSockets, PingSocketsShareAnIdentifier, Witnesses("ping.begins_with_reuseaddr"),
+     Needs(needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ping_group_range", "0 0"), Succeeds());
   Socket holder = Ping(Loopback4()).Bound(port());
 
@@ -105,7 +108,7 @@ CLAIM({.id = "reuseport.accepted_on_other_inet_sockets",
        .sources = {Kernel("sk_setsockopt()")}});
 
 CASE(OptionOnOtherSockets, ARawSocketTakesPortSharing, Witnesses("reuseport.accepted_on_other_inet_sockets"),
-     Needs(needs::kReusePort)) {
+     Needs(needs::kReusePort, needs::kNetRaw)) {
   Socket socket = Raw(Loopback4()).Made();
 
   EXPECT_THAT(socket.Set(so::kReusePort), Succeeds());
@@ -113,7 +116,7 @@ CASE(OptionOnOtherSockets, ARawSocketTakesPortSharing, Witnesses("reuseport.acce
 }
 
 CASE(OptionOnOtherSockets, APingSocketTakesPortSharing, Witnesses("reuseport.accepted_on_other_inet_sockets"),
-     Needs(needs::kReusePort)) {
+     Needs(needs::kReusePort, needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ping_group_range", "0 0"), Succeeds());
   Socket socket = Ping(Loopback4()).Bound(port());
 

@@ -42,7 +42,7 @@ CLAIM({.id = "passed.listener_serves_another_user",
        .documents = {Truth("ES-16")}});
 
 CASE(PassedDescriptors, ServeAnotherUserWhoMayNotJoin, Witnesses("passed.listener_serves_another_user"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kReducedChild), Labels("tcp")) {
   const Socket listener = Tcp(Loopback4()).ReusePort().OwnedBy(Bob()).Bound(port()).Listening();
   const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), port());
 
@@ -63,7 +63,7 @@ CLAIM({.id = "passed.listener_of_root_stays_roots",
        .documents = {Truth("EN-07")}});
 
 CASE(PassedDescriptors, OfRootAreNotJoinedByTheWorkersUser, Witnesses("passed.listener_of_root_stays_roots"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kReducedChild), Labels("tcp")) {
   Socket listener = Tcp(Loopback4()).ReusePort().Bound(port()).Listening();
   const Socket client = Tcp(Loopback4()).Made().ConnectedTo(Loopback4(), port());
 
@@ -103,7 +103,8 @@ MATRIX(PassedDescriptors, KeepThePortServed, Copy, kCopies, Witnesses("passed.se
   EXPECT_THAT(Tcp(Loopback4()).Bind(port()), Succeeds());
 }
 
-CASE(PassedDescriptors, OfAForkKeepThePortServed, Witnesses("passed.served_until_the_last_reference"), Labels("tcp")) {
+CASE(PassedDescriptors, OfAForkKeepThePortServed, Witnesses("passed.served_until_the_last_reference"),
+     Needs(needs::kReducedChild), Labels("tcp")) {
   Socket listener = Tcp(Loopback4()).Bound(port()).Listening();
 
   const auto child = InChild({.uid = 0, .gid = 0, .capabilities = {}}, [&] {

@@ -147,7 +147,8 @@ CLAIM({.id = "port.zero_lets_the_kernel_choose",
        .rows = {"TUP-008"},
        .sources = {Man("ip(7), ip_local_port_range"), Kernel("inet_csk_find_open_port()")}});
 
-CASE(PortSpace, PortZeroMeansAnyPortOfTheLocalRange, Witnesses("port.zero_lets_the_kernel_choose"), Labels("tcp")) {
+CASE(PortSpace, PortZeroMeansAnyPortOfTheLocalRange, Witnesses("port.zero_lets_the_kernel_choose"),
+     Needs(needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "41000 41000"), Succeeds());
   Socket server = Tcp(Loopback4()).Made();
 
@@ -162,7 +163,8 @@ CLAIM({.id = "port.postponed_until_listen",
        .rows = {"MISC-005"},
        .sources = {Man("ip(7), IP_BIND_ADDRESS_NO_PORT"), Kernel("__inet_bind()"), Kernel("inet_csk_listen_start()")}});
 
-CASE(PortSpace, ListenTakesThePortThatBindPostponed, Witnesses("port.postponed_until_listen"), Labels("tcp")) {
+CASE(PortSpace, ListenTakesThePortThatBindPostponed, Witnesses("port.postponed_until_listen"), Needs(needs::kSysctl),
+     Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "41000 41000"), Succeeds());
   Socket server = Tcp(Loopback4()).Set(so::kBindAddressNoPort).Made();
 
@@ -235,7 +237,7 @@ CLAIM({.id = "port.sending_binds_udp",
        .rows = {"MISC-006"},
        .sources = {Man("udp(7), DESCRIPTION"), Kernel("inet_autobind()"), Kernel("__inet_bind()")}});
 
-CASE(PortSpace, AUdpSocketThatSentIsBound, Witnesses("port.sending_binds_udp"), Labels("udp")) {
+CASE(PortSpace, AUdpSocketThatSentIsBound, Witnesses("port.sending_binds_udp"), Needs(needs::kSysctl), Labels("udp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "41000 41000"), Succeeds());
   Socket sender = Udp(Loopback4()).Made();
 

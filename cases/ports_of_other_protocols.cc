@@ -45,7 +45,7 @@ CLAIM({.id = "ping.identifier_is_exclusive_without_reuseaddr",
        .sources = {Man("icmp(7), ping_group_range"), Kernel("ping_get_port()")}});
 
 CASE(PortsOfOtherProtocols, AnIdentifierIsExclusiveWithoutReuseaddr,
-     Witnesses("ping.identifier_is_exclusive_without_reuseaddr")) {
+     Witnesses("ping.identifier_is_exclusive_without_reuseaddr"), Needs(needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ping_group_range", "0 0"), Succeeds());
   const SocketSpec alone = Ping(Loopback4()).Set(so::kReuseAddr, 0);
   const Socket holder = alone.Bound(port());

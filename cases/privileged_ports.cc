@@ -52,7 +52,7 @@ MATRIX(PrivilegedPorts, BeginBelow1024, Kind, kKinds, Witnesses("privilege.neede
 }
 
 CASE(PrivilegedPorts, NeedThisCapabilityAndNoOther, Witnesses("privilege.needed_below_1024"),
-     Needs(needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kSecondOwner, needs::kReducedChild, needs::kNetBindService, needs::kNetRaw), Labels("tcp")) {
   const auto bind80 = [] { return std::vector{Tcp(Loopback4()).Bind(80)}; };
   const Identity able{.uid = Alice().uid, .gid = Alice().uid, .capabilities = {CAP_NET_BIND_SERVICE}};
   const Identity unable{.uid = Alice().uid, .gid = Alice().uid, .capabilities = {CAP_NET_ADMIN, CAP_NET_RAW}};
@@ -70,7 +70,7 @@ CLAIM({.id = "privilege.limit_is_a_sysctl",
        .documents = {Truth("ES-02")}});
 
 MATRIX(PrivilegedPorts, BeginWhereTheSysctlSays, Kind, kKinds, Witnesses("privilege.limit_is_a_sysctl"),
-       Needs(needs::kSecondOwner)) {
+       Needs(needs::kSecondOwner, needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "80"), Succeeds());
 
   const As alice(Alice());
@@ -79,7 +79,7 @@ MATRIX(PrivilegedPorts, BeginWhereTheSysctlSays, Kind, kKinds, Witnesses("privil
 }
 
 MATRIX(PrivilegedPorts, MayBeginHigher, Kind, kKinds, Witnesses("privilege.limit_is_a_sysctl"),
-       Needs(needs::kSecondOwner)) {
+       Needs(needs::kSecondOwner, needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "8000"), Succeeds());
 
   const As alice(Alice());
@@ -94,7 +94,7 @@ CLAIM({.id = "privilege.limit_zero_ends_it",
        .sources = {KernelDoc("networking/ip-sysctl, ip_unprivileged_port_start")}});
 
 MATRIX(PrivilegedPorts, DoNotExistWithTheLimitAtZero, Kind, kKinds, Witnesses("privilege.limit_zero_ends_it"),
-       Needs(needs::kSecondOwner)) {
+       Needs(needs::kSecondOwner, needs::kSysctl)) {
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "0"), Succeeds());
 
   const As alice(Alice());
@@ -108,7 +108,7 @@ CLAIM({.id = "privilege.owner_replaces_no_capability",
        .sources = {Kernel("inet_port_requires_bind_service()"), Man("capabilities(7), CAP_NET_BIND_SERVICE")}});
 
 CASE(PrivilegedPorts, AreRefusedToTheHoldersOwnUser, Witnesses("privilege.owner_replaces_no_capability"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kSysctl), Labels("tcp")) {
   const Socket holder = Tcp(Loopback4()).ReusePort().OwnedBy(Alice()).Bound(1080);
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "2000"), Succeeds());
 
@@ -117,7 +117,7 @@ CASE(PrivilegedPorts, AreRefusedToTheHoldersOwnUser, Witnesses("privilege.owner_
 }
 
 CASE(PrivilegedPorts, AreRefusedWithASocketOfRoot, Witnesses("privilege.owner_replaces_no_capability"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kNetBindService), Labels("tcp")) {
   const Socket holder = Tcp(Loopback4()).ReusePort().OwnedBy(Root()).Bound(80).Listening();
   Socket newcomer = Tcp(Loopback4()).ReusePort().OwnedBy(Alice()).Made();
   EXPECT_THAT(newcomer.ChangeOwner(Root()), Succeeds());
@@ -133,7 +133,7 @@ CLAIM({.id = "privilege.asked_at_bind_only",
        .sources = {Kernel("__inet_bind()"), Man("capabilities(7), CAP_NET_BIND_SERVICE")}});
 
 CASE(PrivilegedPorts, BoundByRootListenForAPlainUser, Witnesses("privilege.asked_at_bind_only"),
-     Needs(needs::kSecondOwner), Labels("tcp")) {
+     Needs(needs::kSecondOwner, needs::kNetBindService), Labels("tcp")) {
   Socket socket = Tcp(Loopback4()).OwnedBy(Alice()).Made();
   EXPECT_THAT(socket.Bind(80), Succeeds());
 
@@ -141,8 +141,8 @@ CASE(PrivilegedPorts, BoundByRootListenForAPlainUser, Witnesses("privilege.asked
   EXPECT_THAT(socket.Listen(), Succeeds());
 }
 
-CASE(PrivilegedPorts, DoNotEndAnEarlierHolder, Witnesses("privilege.asked_at_bind_only"), Needs(needs::kSecondOwner),
-     Labels("tcp")) {
+CASE(PrivilegedPorts, DoNotEndAnEarlierHolder, Witnesses("privilege.asked_at_bind_only"),
+     Needs(needs::kSecondOwner, needs::kSysctl), Labels("tcp")) {
   Socket holder = Tcp(Loopback4()).OwnedBy(Alice()).Bound(port());
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "8000"), Succeeds());
 
@@ -158,7 +158,8 @@ CLAIM({.id = "privilege.disjoint_from_the_local_range",
        .sources = {KernelDoc("networking/ip-sysctl, ip_unprivileged_port_start"), Kernel("ipv4_local_port_range()"),
                    Kernel("ipv4_privileged_ports()")}});
 
-CASE(PrivilegedPorts, AreNoPartOfTheLocalRange, Witnesses("privilege.disjoint_from_the_local_range"), Labels("tcp")) {
+CASE(PrivilegedPorts, AreNoPartOfTheLocalRange, Witnesses("privilege.disjoint_from_the_local_range"),
+     Needs(needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "40001 40001"), Succeeds());
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "900 1000"), FailsWith(EINVAL));
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "40002"), FailsWith(EINVAL));
@@ -168,7 +169,7 @@ CASE(PrivilegedPorts, AreNoPartOfTheLocalRange, Witnesses("privilege.disjoint_fr
 }
 
 CASE(PrivilegedPorts, LeaveTheKernelsChoiceToAPlainUser, Witnesses("privilege.disjoint_from_the_local_range"),
-     Needs(needs::kSecondOwner), Labels("tcp", "udp")) {
+     Needs(needs::kSecondOwner, needs::kSysctl), Labels("tcp", "udp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "900 1000"), FailsWith(EINVAL));
 
   const As alice(Alice());
@@ -177,7 +178,7 @@ CASE(PrivilegedPorts, LeaveTheKernelsChoiceToAPlainUser, Witnesses("privilege.di
 }
 
 CASE(PrivilegedPorts, GiveWayToTheLocalRangeOnceTheLimitIsLower, Witnesses("privilege.disjoint_from_the_local_range"),
-     Labels("tcp")) {
+     Needs(needs::kSysctl), Labels("tcp")) {
   EXPECT_THAT(Sysctl("ipv4/ip_unprivileged_port_start", "900"), Succeeds());
 
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "900 1000"), Succeeds());

@@ -94,7 +94,7 @@ CLAIM({.id = "server.port_80_with_several_listeners",
        .documents = {Stated("TH-05")}});
 
 CASE(ServerInstances, Port80HasAListenerForEveryThread, Witnesses("server.port_80_with_several_listeners"),
-     Needs(needs::kReusePort)) {
+     Needs(needs::kReusePort, needs::kNetBindService)) {
   const SocketSpec listener = Tcp(Any4()).ReusePort();
   Socket first = listener.Bound(80).Listening();
   Socket second = listener.Bound(80).Listening();

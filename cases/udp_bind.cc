@@ -170,7 +170,7 @@ const std::vector<Automatic> kAutomatic = {
 };
 
 MATRIX(UdpBind, PortZeroMayGiveASharersPort, Automatic, kAutomatic, Witnesses("udp.bind.port_0_may_give_a_shared_port"),
-       Labels("udp", "automatic_port")) {
+       Needs(needs::kSysctl), Labels("udp", "automatic_port")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "40000 40000"), Succeeds());
   const Socket holder = Udp(Loopback4()).Asking(row.sharing).Bound(0);
   Socket newcomer = Udp(Loopback4()).Asking(row.sharing).Made();
@@ -186,7 +186,7 @@ const std::vector<Automatic> kNewcomers = {
 };
 
 MATRIX(UdpBind, PortZeroGivesNoUnsharedPort, Automatic, kNewcomers, Witnesses("udp.bind.port_0_gives_no_unshared_port"),
-       Labels("udp", "automatic_port")) {
+       Needs(needs::kSysctl), Labels("udp", "automatic_port")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "40000 40000"), Succeeds());
   const Socket holder = Udp(Loopback4()).Bound(0);
 
@@ -194,7 +194,7 @@ MATRIX(UdpBind, PortZeroGivesNoUnsharedPort, Automatic, kNewcomers, Witnesses("u
 }
 
 CASE(UdpBind, PortZeroGivesNoPortOfAnotherOwnersGroup, Witnesses("udp.bind.port_0_gives_no_unshared_port"),
-     Needs(needs::kReusePort, needs::kSecondOwner), Labels("udp", "automatic_port")) {
+     Needs(needs::kReusePort, needs::kSecondOwner, needs::kSysctl), Labels("udp", "automatic_port")) {
   EXPECT_THAT(Sysctl("ipv4/ip_local_port_range", "40000 40000"), Succeeds());
   const Socket holder = Udp(Loopback4()).ReusePort().OwnedBy(Alice()).Bound(0);
 

@@ -40,8 +40,8 @@ CASE(Vrf, KeepsTcpPortsApart, Witnesses("vrf.tcp_ports_are_apart"), Needs(needs:
   EXPECT_THAT(Tcp(Any4()).Bind(port()), FailsWith(EADDRINUSE));
 }
 
-CASE(Vrf, KeepsTcpPortsOfTwoApart, Witnesses("vrf.tcp_ports_are_apart"), Needs(needs::kVrf, needs::kVeth),
-     Labels("tcp")) {
+CASE(Vrf, KeepsTcpPortsOfTwoApart, Witnesses("vrf.tcp_ports_are_apart"),
+     Needs(needs::kVrf, needs::kVeth, needs::kSysctl), Labels("tcp")) {
   AddVrf("blue", kTable + 1);
   Enslave("v0", "red");
   Enslave("v1", "blue");
@@ -77,7 +77,7 @@ CLAIM({.id = "vrf.l3mdev_accept_opens_a_listener",
        .sources = {KernelDoc("networking/ip-sysctl.rst, tcp_l3mdev_accept"), Kernel("inet_sk_bound_dev_eq()")}});
 
 CASE(Vrf, HidesAListenerUnlessTheSysctlOpensIt, Witnesses("vrf.l3mdev_accept_opens_a_listener"),
-     Needs(needs::kVrf, needs::kVeth), Labels("tcp")) {
+     Needs(needs::kVrf, needs::kVeth, needs::kSysctl), Labels("tcp")) {
   Enslave("v0", "red");
   AddAddress("v0", "10.9.0.1/24");
   const Address local("10.9.0.1");
@@ -96,7 +96,7 @@ CLAIM({.id = "vrf.l3mdev_accept_opens_a_receiver",
        .sources = {KernelDoc("networking/ip-sysctl.rst, udp_l3mdev_accept"), Kernel("udp_sk_bound_dev_eq()")}});
 
 CASE(Vrf, HidesAReceiverUnlessTheSysctlOpensIt, Witnesses("vrf.l3mdev_accept_opens_a_receiver"),
-     Needs(needs::kVrf, needs::kVeth), Labels("udp")) {
+     Needs(needs::kVrf, needs::kVeth, needs::kSysctl), Labels("udp")) {
   Enslave("v0", "red");
   AddAddress("v0", "10.9.0.1/24");
   const Address local("10.9.0.1");

@@ -136,6 +136,7 @@ def _on(
         commands = ([str(programs.cases), *target.arguments], [str(programs.explorer), "sweep", *target.arguments])
         jobs = _jobs(question, folder, commands, at_once, options.jobs, SWEEP_DEADLINE)
         facts = program.facts(programs.cases, target.arguments)
+        _demand_namespace(facts)
         kernel_log.remark(facts, console, kernel_log.FIX)
         rest = kernel_log.rest(programs.cases, facts, console)
         yield _Asked(facts, None, [*zip((cases, execute.sweep), jobs), (rest, jobs[0])], at_once, 1, None)
@@ -160,6 +161,15 @@ def _on(
             jobs = _jobs(question, folder, ([], [guest.EXPLORER, "sweep"]), 1, 1, deadline)
             asks = functools.partial(guest.cases, session), functools.partial(guest.sweep, session, parts)
             yield _Asked(facts, image.config, list(zip(asks, jobs)), 1, parts, session.spent)
+
+
+def _demand_namespace(facts: dict[str, Any]) -> None:
+    """Stop where no case has a place to ask from: a thousand skips would say the same."""
+    if facts.get("privilege") != "none":
+        return
+    why = next((need for need in facts.get("needs", []) if need.get("need") == "namespace"), {})
+    line = f"no case can be asked here: {why.get('text', 'there is no namespace')}; {why.get('fix', 'run as root')}"
+    raise Stop(line, Exit.EVERYTHING_SKIPPED)
 
 
 def _jobs(

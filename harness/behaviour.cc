@@ -28,11 +28,8 @@ namespace {
 constexpr uint16_t kProbePort = 7777;
 constexpr uint16_t kOtherPort = 9000;
 
-bool MayAsk(std::initializer_list<const Need*> needs) {
-  for (const Need* need : needs) {
-    if (need->probe()) return false;
-  }
-  return true;
+bool MayAsk(const std::vector<const Need*>& needs) {
+  return !FirstUnmet(needs);
 }
 
 // Of two answers; any other is none.
@@ -132,7 +129,7 @@ std::optional<bool> FailedConnectLeavesNoAddress() {
 
 // One that waits for its last ACK comes to a listener that takes one: there is no place for another.
 std::optional<bool> MigrationCountsFastOpens() {
-  if (!MayAsk({&needs::kVeth, &needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0 ||
+  if (!MayAsk({&needs::kPacketPeer, &needs::kMigration}) || WriteSysctl("ipv4/tcp_migrate_req", "1") != 0 ||
       WriteSysctl("ipv4/tcp_fastopen", "514") != 0) {
     return std::nullopt;
   }

@@ -32,17 +32,6 @@ const CaseRecord* RunningCase() {
   return FindCase(std::string(test->test_suite_name()) + "." + test->name());
 }
 
-// The first need that is not met, with its reason in `why`.
-const Need* FirstUnmet(const std::vector<const Need*>& needs, std::string& why) {
-  for (const Need* need : needs) {
-    if (const auto missing = need->probe()) {
-      why = *missing;
-      return need;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 bool AddClaim(Claim claim) {
@@ -94,17 +83,17 @@ const CaseRecord* FindCase(const std::string& test) {
 void Case::SetUp() {
   if (Apart::Get().watches()) GTEST_SKIP();
   Guarded([this] {
-    std::string why;
-    const Need* unmet = FirstUnmet({&needs::kNamespace}, why);
-    if (unmet == nullptr) {
+    std::optional<Unmet> unmet = FirstUnmet({&needs::kNamespace});
+    if (!unmet) {
       network_.emplace();
       StayOnThisProcessor();
       const CaseRecord* record = RunningCase();
-      if (record != nullptr) unmet = FirstUnmet(record->facts.needs, why);
+      if (record != nullptr) unmet = FirstUnmet(record->facts.needs);
     }
-    if (unmet == nullptr) return;
-    Journal::Get().Skip(unmet->code, why, unmet->fix);
-    GTEST_SKIP() << unmet->code << ": " << why << "; to run it: " << unmet->fix;
+    if (!unmet) return;
+    const auto& [need, why] = *unmet;
+    Journal::Get().Skip(need->code, why, need->fix);
+    GTEST_SKIP() << need->code << ": " << why << "; to run it: " << need->fix;
   });
 }
 
@@ -127,6 +116,11 @@ void Case::Guarded(const std::function<void()>& body) {
 }
 
 Outcome Case::Sysctl(const std::string& name, const std::string& value) {
+  const CaseRecord* record = RunningCase();
+  // Where /proc/sys is read-only the case would fail.
+  if (record != nullptr && !Includes(record->facts.needs, needs::kSysctl)) {
+    throw CannotAsk("a case that sets a sysctl declares Needs(needs::kSysctl)");
+  }
   return Journal::Get().Answered(Outcome{"sysctl net/" + name + "=" + value, WriteSysctl(name, value), ""});
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
@@ -41,7 +42,9 @@ Missing OpensSocket(int family, int type, int protocol, const std::string& what)
   const CannotAsk reason("probe: " + what + " socket", errno);
   // EINVAL: the number of MPTCP is beyond those that Linux before 5.6 knows; ENOPROTOOPT: net.mptcp.enabled=0.
   DemandRefusal(reason, {EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EINVAL, ENOPROTOOPT});
-  return "this kernel makes no " + what + " socket (" + ErrnoName(reason.error()) + ")";
+  const bool forbidden = reason.error() == EPERM || reason.error() == EACCES;
+  return (forbidden ? "this user may make no " : "this kernel makes no ") + what + " socket (" +
+         ErrnoName(reason.error()) + ")";
 }
 
 // Listening wants the hash that signs cookies: ENOSYS without it.  sctp_listen_start()
@@ -63,7 +66,7 @@ Missing SetsOnTcp(Option option, const std::string& why, int value = 1) {
   return why + " (" + ErrnoName(reason.error()) + ")";
 }
 
-// In the caller's namespace.  Where /proc/sys is read-only the need is not met either.
+// In the caller's namespace.
 Missing SetsSysctl(const std::string& name) {
   const int error = WriteSysctl("ipv4/" + name, "1");
   if (error == 0) return std::nullopt;
@@ -81,17 +84,6 @@ Missing MakesLink(Make make) {
   } catch (const CannotAsk& reason) {
     DemandRefusal(reason);
     return reason.what();
-  }
-}
-
-Missing MayBecome(const Owner& owner) {
-  try {
-    const As another(owner);
-    return std::nullopt;
-  } catch (const CannotAsk& reason) {
-    DemandRefusal(reason, {EINVAL});  // a uid that this user namespace does not map
-    const std::string& trouble = PrivilegeTrouble();
-    return std::string("only one uid is at hand: ") + reason.what() + (trouble.empty() ? "" : "; " + trouble);
   }
 }
 
@@ -121,17 +113,6 @@ Missing FiltersCalls() {
     return std::nullopt;
   } catch (const CannotAsk& reason) {
     DemandRefusal(reason, {EINVAL});  // prctl(2) of a kernel without filters
-    return reason.what();
-  }
-}
-
-Missing MakesUserNamespace() {
-  try {
-    InUserNamespaceOf(Alice(), [] { return std::vector<Outcome>(); });
-    return std::nullopt;
-  } catch (const CannotAsk& reason) {
-    // Not built in, or a uid that is not mapped; user.max_user_namespaces; the same before Linux 4.9.  unshare(2)
-    DemandRefusal(reason, {EINVAL, ENOSPC, EUSERS});
     return reason.what();
   }
 }
@@ -176,25 +157,14 @@ Missing NumbersOptionsAsMostDo() {
 }
 
 constexpr char kNewerKernel[] = "ask a kernel that has it";
-constexpr char kMoreUids[] = "run as root, or give this user ranges in /etc/subuid and /etc/subgid and install uidmap";
 
 }  // namespace
 
 namespace needs {
 
-const Need kNamespace{
-    "namespace", "no_namespace",
-    "run as root (in a container with --cap-add NET_ADMIN --cap-add SYS_ADMIN), or allow user namespaces "
-    "(user.max_user_namespaces, and kernel.apparmor_restrict_unprivileged_userns=0 where AppArmor has it)",
-    [] {
-      if (BecomeNamespaceRoot() != Privilege::kNone) return Missing();
-      return Missing(PrivilegeTrouble());
-    }};
 const Need kReusePort{"so_reuseport", "no_so_reuseport", "ask Linux 3.9 or newer", [] {
                         return SetsOnTcp(so::kReusePort, "this kernel has no SO_REUSEPORT, Linux has it since 3.9");
                       }};
-const Need kSecondOwner{"second_owner", "no_second_owner", kMoreUids, [] { return MayBecome(Carol()); }};
-const Need kUserNamespace{"user_namespace", "no_user_namespace", "allow nested user namespaces", MakesUserNamespace};
 const Need kIpv6{"ipv6", "no_ipv6", "enable IPv6 (modprobe ipv6, or ipv6.disable=0)",
                  [] { return OpensSocket(AF_INET6, SOCK_STREAM, 0, "IPv6"); }, "ipv6"};
 const Need kVeth{"veth", "no_veth", "build the kernel with CONFIG_VETH",
@@ -212,30 +182,46 @@ const Need kSctp{"sctp", "no_sctp",
                  ListensOverSctp, "sctp"};
 const Need kDccp{"dccp", "no_dccp", "ask Linux before 6.16, which removed it, with CONFIG_IP_DCCP",
                  [] { return OpensSocket(AF_INET, SOCK_DCCP, IPPROTO_DCCP, "DCCP"); }, "dccp dccp_ipv4"};
-const Need kVsock{"vsock", "no_vsock", "build the kernel with CONFIG_VSOCKETS",
+const Need kVsock{"vsock", "no_vsock",
+                  "build the kernel with CONFIG_VSOCKETS (in a container also --security-opt seccomp=unconfined)",
                   [] { return OpensSocket(AF_VSOCK, SOCK_STREAM, 0, "vsock"); }, "vsock vsock_loopback"};
 const Need kRepair{"tcp_repair", "no_tcp_repair", "build the kernel with CONFIG_CHECKPOINT_RESTORE and run as root",
                    [] { return SetsOnTcp(so::kRepair, "TCP_REPAIR is refused"); }};
-const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", Migrates};
-const Need kSynCookies{"syn_cookies", "no_syn_cookies", "build the kernel with CONFIG_SYN_COOKIES", [] {
+const Need kMigration{"tcp_migrate_req", "no_tcp_migrate_req", "ask Linux 5.14 or newer", Migrates, "", &kSysctl};
+const Need kSynCookies{"syn_cookies",
+                       "no_syn_cookies",
+                       "build the kernel with CONFIG_SYN_COOKIES",
+                       [] {
                          const PrivateNetwork scratch;
                          return SetsSysctl("tcp_syncookies");
-                       }};
+                       },
+                       "",
+                       &kSysctl};
 const Need kManySockets{"many_sockets", "no_many_sockets",
                         "raise fs.file-max and the hard limit of open files, or give the machine 512 MB of memory",
                         RoomForManySockets};
-const Need kAutobindReuse{"ip_autobind_reuse", "no_ip_autobind_reuse", "ask Linux 5.7 or newer", [] {
+const Need kAutobindReuse{"ip_autobind_reuse",
+                          "no_ip_autobind_reuse",
+                          "ask Linux 5.7 or newer",
+                          [] {
                             const PrivateNetwork scratch;
                             return SetsSysctl("ip_autobind_reuse");
-                          }};
+                          },
+                          "",
+                          &kSysctl};
 // 0 asks for no range.
 const Need kLocalPortRange{
     "ip_local_port_range_option", "no_ip_local_port_range_option", "ask Linux 6.3 or newer",
     [] { return SetsOnTcp(so::kLocalPortRange, "this kernel has no IP_LOCAL_PORT_RANGE, Linux has it since 6.3", 0); }};
-const Need kPortStepWidth{"ip_local_port_step_width", "no_ip_local_port_step_width", "ask Linux 7.1 or newer", [] {
+const Need kPortStepWidth{"ip_local_port_step_width",
+                          "no_ip_local_port_step_width",
+                          "ask Linux 7.1 or newer",
+                          [] {
                             const PrivateNetwork scratch;
                             return SetsSysctl("ip_local_port_step_width");
-                          }};
+                          },
+                          "",
+                          &kSysctl};
 const Need kSeccomp{"seccomp", "no_seccomp",
                     "build the kernel with CONFIG_SECCOMP_FILTER, and ask another architecture than s390x",
                     FiltersCalls};
@@ -252,49 +238,38 @@ const Need kPython{"python3", "no_python3", "install python3", [] {
 
 }  // namespace needs
 
+std::optional<Unmet> FirstUnmet(const std::vector<const Need*>& needs) {
+  for (const Need* need : needs) {
+    if (need->first != nullptr) {
+      if (const auto missing = need->first->probe()) return Unmet{need->first, *missing};
+    }
+    if (const auto missing = need->probe()) return Unmet{need, *missing};
+  }
+  return std::nullopt;
+}
+
+bool Includes(const std::vector<const Need*>& needs, const Need& need) {
+  return std::any_of(needs.begin(), needs.end(),
+                     [&need](const Need* one) { return one == &need || one->first == &need; });
+}
+
 const std::vector<const Need*>& AllNeeds() {
   using namespace needs;
-  static const std::vector<const Need*> all = {&kNamespace,
-                                               &kReusePort,
-                                               &kSecondOwner,
-                                               &kUserNamespace,
-                                               &kIpv6,
-                                               &kVeth,
-                                               &kDummy,
-                                               &kVrf,
-                                               &kMptcp,
-                                               &kUdpLite,
-                                               &kSctp,
-                                               &kDccp,
-                                               &kVsock,
-                                               &kRepair,
-                                               &kMigration,
-                                               &kSynCookies,
-                                               &kManySockets,
-                                               &kAutobindReuse,
-                                               &kLocalPortRange,
-                                               &kPortStepWidth,
-                                               &kSeccomp,
-                                               &kI386,
-                                               &kGenericNumbers,
-                                               &kPython,
-                                               &kServerRoom,
-                                               &kNginx,
-                                               &kHaproxy,
-                                               &kApache,
-                                               &kGunicorn,
-                                               &kUnbound,
-                                               &kKnot,
-                                               &kBind9,
-                                               &kPlug,
-                                               &kNftables,
-                                               &kBpf,
-                                               &kSkReuseport,
-                                               &kSkLookup,
-                                               &kSockMap,
-                                               &kSkMigrate,
-                                               &kTwoProcessors,
-                                               &kMemoryInfo,
+  static const std::vector<const Need*> all = {&kNamespace,     &kReusePort,      &kSecondOwner,
+                                               &kReducedChild,  &kUserNamespace,  &kNetBindService,
+                                               &kNetRaw,        &kSysctl,         &kIpv6,
+                                               &kVeth,          &kDummy,          &kVrf,
+                                               &kMptcp,         &kUdpLite,        &kSctp,
+                                               &kDccp,          &kVsock,          &kRepair,
+                                               &kMigration,     &kSynCookies,     &kManySockets,
+                                               &kAutobindReuse, &kLocalPortRange, &kPortStepWidth,
+                                               &kSeccomp,       &kI386,           &kGenericNumbers,
+                                               &kPython,        &kServerRoom,     &kNginx,
+                                               &kHaproxy,       &kApache,         &kGunicorn,
+                                               &kUnbound,       &kKnot,           &kBind9,
+                                               &kPlug,          &kNftables,       &kBpf,
+                                               &kSkReuseport,   &kSkLookup,       &kSockMap,
+                                               &kSkMigrate,     &kTwoProcessors,  &kMemoryInfo,
                                                &kVsockLoopback};
   return all;
 }

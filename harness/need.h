@@ -15,13 +15,30 @@ struct Need {
   const char* fix;   // what the reader can do about it
   std::optional<std::string> (*probe)();
   const char* modules = "";  // of the kernel, with spaces between them: a guest loads them where they are not built in
+  const Need* first = nullptr;  // without which `probe` would blame the wrong thing
 };
+
+struct Unmet {
+  const Need* need = nullptr;
+  std::string why;
+};
+
+// The first of `needs`, or of what they need first, that is not met.
+std::optional<Unmet> FirstUnmet(const std::vector<const Need*>& needs);
+
+// Whether `need` is one of `needs`, or what one of them needs first.
+bool Includes(const std::vector<const Need*>& needs, const Need& need);
 
 namespace needs {
 extern const Need kNamespace;  // of every case
 extern const Need kReusePort;
-extern const Need kSecondOwner;
+extern const Need kSecondOwner;   // becomes it and gives it sockets
+extern const Need kReducedChild;  // InChild()
 extern const Need kUserNamespace;
+extern const Need kNetBindService;  // the capability
+extern const Need kNetRaw;          // likewise: raw sockets, and devices that are changed
+extern const Need kPacketPeer;      // packet_peer.h
+extern const Need kSysctl;          // Case::Sysctl()
 extern const Need kIpv6;
 extern const Need kVeth;
 extern const Need kDummy;

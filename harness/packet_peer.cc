@@ -21,6 +21,7 @@
 #include "harness/deadline.h"
 #include "harness/describe.h"
 #include "harness/journal.h"
+#include "harness/need.h"
 #include "netns/cannot_ask.h"
 #include "netns/links.h"
 
@@ -79,6 +80,21 @@ std::string Peers(const Flows& flows) {
 }
 
 }  // namespace
+
+namespace needs {
+const Need kPacketPeer{"packet_peer",
+                       "no_packet_peer",
+                       "run as root (in a container with --cap-add NET_RAW), and build the kernel with CONFIG_PACKET",
+                       []() -> std::optional<std::string> {
+                         const Descriptor probe(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+                         if (probe.open()) return std::nullopt;
+                         const CannotAsk reason("packet socket", errno);
+                         DemandRefusal(reason, {EAFNOSUPPORT});
+                         return reason.what();
+                       },
+                       "",
+                       &kVeth};
+}  // namespace needs
 
 std::string Flows::text() const {
   std::string text;

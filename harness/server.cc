@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -97,6 +98,8 @@ Descriptor Opened(const std::string& path, int flags) {
 
 // Process 1 of a room: mounts, says so, and waits for the end of everybody who holds the lifeline.
 [[noreturn]] void Live(int lifeline, int report) {
+  // Whoever was somebody else for a while is undumpable, and what /proc has of it then takes CAP_SYS_PTRACE.  proc(5)
+  prctl(PR_SET_DUMPABLE, 1);
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) Fail(report, "keep mounts private");
   if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) Fail(report, "mount a tmpfs at /run");
   // Orphans of the servers are buried unseen.
@@ -119,6 +122,7 @@ pid_t BornBeside(pid_t first, const std::function<void()>& live) {
     std::signal(SIGALRM, SIG_DFL);
     const int report = born.write_end.number();
     const Descriptor there(open(Of(first, "ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!there.open()) Fail(report, "open a PID namespace");
     if (setns(there.number(), CLONE_NEWPID) != 0) Fail(report, "enter a PID namespace");
     clone_args arguments{};
     arguments.flags = CLONE_PARENT;
@@ -282,7 +286,10 @@ ServerRoom::~ServerRoom() {
 std::optional<std::string> ServerRoom::Missing() {
   try {
     const ServerRoom room;
-    waitpid(BornBeside(room.first_, [] { _exit(0); }), nullptr, 0);
+    const Descriptor mounts = Opened(Of(room.first_, "ns/mnt"), O_RDONLY);
+    int status = 0;
+    waitpid(BornBeside(room.first_, [&] { _exit(setns(mounts.number(), CLONE_NEWNS) == 0 ? 0 : errno); }), &status, 0);
+    if (WEXITSTATUS(status) != 0) throw CannotAsk("enter the room", WEXITSTATUS(status));
     return std::nullopt;
   } catch (const CannotAsk& reason) {
     // Kernels that know the namespaces in part, or this way to make and to enter them.

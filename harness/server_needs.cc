@@ -14,7 +14,9 @@ std::optional<std::string> Finds(const std::string& program, const std::string& 
 
 }  // namespace
 
-const Need kServerRoom{"server_room", "no_server_room", "ask Linux 5.3 or newer with CONFIG_PID_NS and CONFIG_TMPFS",
+const Need kServerRoom{"server_room", "no_server_room",
+                       "ask Linux 5.3 or newer with CONFIG_PID_NS and CONFIG_TMPFS (in a container with --cap-add "
+                       "SYS_ADMIN --cap-add SYS_CHROOT and --security-opt apparmor=unconfined)",
                        ServerRoom::Missing};
 const Need kNginx{"nginx", "no_nginx", kFix, [] { return Finds("nginx"); }};
 const Need kHaproxy{"haproxy", "no_haproxy", kFix, [] { return Finds("haproxy"); }};

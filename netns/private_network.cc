@@ -25,6 +25,8 @@ namespace {
 
 std::string trouble;
 
+constexpr char kCurrentNetwork[] = "/proc/thread-self/ns/net";
+
 // What says that there is none here: not built in; user.max_*_namespaces, before and since Linux 4.9; no /proc or none
 // of its files; no rtnetlink for lo.
 constexpr std::initializer_list<int> kNoNamespace = {EINVAL, EUSERS, ENOSPC, ENOENT, EAFNOSUPPORT};
@@ -87,8 +89,22 @@ bool WriteFile(const char* path, const std::string& text) {
   return file.good();
 }
 
+// Every id that there is here to itself, for `process`: a container's root may, without newuidmap(1) and its ranges.
+bool MapAllIds(pid_t process) {
+  for (const char* kind : {"uid_map", "gid_map"}) {
+    std::ifstream here(std::string("/proc/self/") + kind);
+    std::string map;
+    for (std::string inside, outside, count; here >> inside >> outside >> count;) {
+      map.append(inside).append(" ").append(inside).append(" ").append(count).append("\n");
+    }
+    if (!WriteFile(("/proc/" + std::to_string(process) + "/" + kind).c_str(), map)) return false;
+  }
+  return true;
+}
+
 // Maps this user to 0 and its subordinate range from 1 on, for `process`; newuidmap(1) must run outside the namespace.
 int MapRanges(pid_t process) {
+  if (MapAllIds(process)) return kMapped;
   alarm(kMappingSeconds);
   const auto uids = SubordinateRange("/etc/subuid");
   const auto gids = SubordinateRange("/etc/subgid");
@@ -98,6 +114,12 @@ int MapRanges(pid_t process) {
   const int mapped = Run({"newuidmap", pid, "0", std::to_string(getuid()), "1", "1", uids->start, uids->count});
   if (mapped != kMapped) return mapped;
   return Run({"newgidmap", pid, "0", std::to_string(getgid()), "1", "1", gids->start, gids->count});
+}
+
+// Of one id, where nobody has mapped any: of two maps one may have been refused.
+bool MapOwnId(const char* map, unsigned id) {
+  return std::ifstream(map).peek() != std::ifstream::traits_type::eof() ||
+         WriteFile(map, "0 " + std::to_string(id) + " 1");
 }
 
 // unshare(2) of user and network namespace, with a child left outside that maps the ranges once the namespace exists.
@@ -128,30 +150,40 @@ Privilege EnterUserNamespace() {
   if (heard && mapped == kMapped) return Privilege::kSubuidRanges;
   if (mapped == kShortage) throw CannotAsk("newuidmap or newgidmap could not be started, or died");
   if (mapped == kLate) trouble = "the ranges were not mapped in " + std::to_string(kMappingSeconds) + " s";
-  if (WriteFile("/proc/self/setgroups", "deny") && WriteFile("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1") &&
-      WriteFile("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1")) {
+  if (WriteFile("/proc/self/setgroups", "deny") && MapOwnId("/proc/self/uid_map", uid) &&
+      MapOwnId("/proc/self/gid_map", gid)) {
     return Privilege::kOneUid;
   }
   trouble = "a user namespace was made, but nothing may be done in it" + (trouble.empty() ? "" : ": " + trouble);
   return Privilege::kNone;
 }
 
+// A container's filter of calls may let everybody leave a network and nobody come back.
+void DemandWayBack() {
+  const Descriptor here(open(kCurrentNetwork, O_RDONLY | O_CLOEXEC));
+  if (!here.open()) throw CannotAsk("open the network namespace", errno);
+  if (setns(here.number(), CLONE_NEWNET) != 0) throw CannotAsk("setns(CLONE_NEWNET)", errno);
+}
+
 // All that a case needs: CAP_SYS_ADMIN makes the namespace, CAP_NET_ADMIN brings lo up.
-bool MayMakeNetwork() {
+bool MayMakeNetwork(std::string& refused) {
   try {
+    DemandWayBack();
     const PrivateNetwork scratch;
     return true;
   } catch (const CannotAsk& reason) {
     DemandRefusal(reason, kNoNamespace);
+    refused = reason.what();
     return false;
   }
 }
 
 Privilege BecomeRoot() {
-  if (MayMakeNetwork()) return Privilege::kRoot;
+  std::string refused;
+  if (MayMakeNetwork(refused)) return Privilege::kRoot;
   const Privilege entered = EnterUserNamespace();
-  if (entered == Privilege::kNone || MayMakeNetwork()) return entered;
-  trouble = "a user namespace was made, but no network namespace in it";
+  if (entered == Privilege::kNone || MayMakeNetwork(refused)) return entered;
+  trouble = "a user namespace was made, but no network namespace in it (" + refused + ")";
   return Privilege::kNone;
 }
 
@@ -196,7 +228,7 @@ PrivateNetwork::PrivateNetwork(Descriptor before) : before_(std::move(before)) {
 }
 
 // Entered once the other constructor is done, so that a lo that stays down leaves the namespace again.
-PrivateNetwork::PrivateNetwork() : PrivateNetwork(Descriptor(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))) {
+PrivateNetwork::PrivateNetwork() : PrivateNetwork(Descriptor(open(kCurrentNetwork, O_RDONLY | O_CLOEXEC))) {
   LinkUp("lo");
 }
 

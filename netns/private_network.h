@@ -10,7 +10,7 @@ namespace portshare {
 // How this process came to make namespaces, and so how many owners it can speak for.
 enum class Privilege {
   kRoot,          // real root: every uid
-  kSubuidRanges,  // a user namespace with the ranges of /etc/subuid: many uids
+  kSubuidRanges,  // a user namespace with the ranges of /etc/subuid, or with all uids of a container: many uids
   kOneUid,        // a user namespace with one uid
   kNone,          // neither: see PrivilegeTrouble()
 };

@@ -99,9 +99,11 @@ void Kernel::Place::Enter() const noexcept {
   if (setns(itself.number(), CLONE_NEWNET) != 0) std::terminate();
 }
 
-Kernel::Kernel(bool with_devices) : with_devices_(with_devices), self_(geteuid()), next_port_(kFirstPort) {
-  // Slots that are shared with nobody else.  Kernels before 6.2 have one table for all namespaces.
-  WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots));
+Kernel::Kernel(bool with_devices)
+    : with_devices_(with_devices),
+      has_slots_(WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots)) == 0),
+      self_(geteuid()),
+      next_port_(kFirstPort) {
   Settle();
 }
 
@@ -113,8 +115,7 @@ void Kernel::Settle() {
   for (int left = kTries; left > 0; --left) {
     place_.reset();
     place_.emplace(with_devices_);
-    const auto slots = ReadSysctl("ipv4/udp_hash_entries");
-    const bool alone = !slots || std::atol(slots->c_str()) > 0;
+    const bool alone = !has_slots_ || std::atol(ReadSysctl("ipv4/udp_hash_entries").value_or("").c_str()) > 0;
     if (alone && !WildcardHasTheSlotOfAnAddress()) break;
     if (left == 1) throw CannotAsk("no namespace gets a table of UDP ports of its own, and places apart in it");
   }

@@ -79,6 +79,9 @@ class Kernel {
 
   const bool with_devices_;
   PrivateNetwork outside_;  // whose settings the others begin with
+  // Of UDP's table, shared with nobody else.  Kernels before 6.2 have one for all namespaces, as those have it whose
+  // sysctls are read-only.
+  const bool has_slots_;
   std::optional<Place> place_;
   std::optional<Place> apart_;
   bool has_crowds_ = false;

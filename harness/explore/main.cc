@@ -65,7 +65,7 @@ Number Whole(const std::string& what, const std::string& text, Number lowest) {
 }
 
 void BecomeRoot(bool emulate) {
-  if (BecomeNamespaceRoot() == Privilege::kNone) throw CannotAsk(PrivilegeTrouble(), 0);
+  if (BecomeNamespaceRoot() == Privilege::kNone) throw CannotAsk(PrivilegeTrouble() + "; " + needs::kNamespace.fix);
   if (emulate) EmulateLinux38();
 }
 
@@ -73,7 +73,7 @@ void BecomeRoot(bool emulate) {
 Letters LettersHere(const model::Epoch& epoch) {
   Letters letters = {.owners = {Alice().uid, Bob().uid}, .devices = 2, .reuse_port = epoch.reuseport};
   if (needs::kSecondOwner.probe()) letters.owners = {Root().uid};
-  if (needs::kVeth.probe()) letters.devices = 0;
+  if (FirstUnmet({&needs::kVeth, &needs::kSysctl})) letters.devices = 0;  // as Kernel::Place makes them
   return letters;
 }
 

@@ -296,7 +296,8 @@ class Sweeper {
     } else if (letters_.owners.size() < 2) {
       Journal::Get().Skip(needs::kSecondOwner.code, "the rules about owners need two", needs::kSecondOwner.fix);
     } else if (letters_.devices < 2) {
-      Journal::Get().Skip(needs::kVeth.code, "the rules about devices need two", needs::kVeth.fix);
+      const Need& lacks = needs::kSysctl.probe() ? needs::kSysctl : needs::kVeth;
+      Journal::Get().Skip(lacks.code, "the rules about devices need two", lacks.fix);
     } else if (!letters_.reuse_port) {
       Journal::Get().Skip(needs::kReusePort.code, "most rules are about SO_REUSEPORT", needs::kReusePort.fix);
     } else {

@@ -32,6 +32,11 @@ class TheList(unittest.TestCase):
                       *QEMU)
             self.assertIn(package.group, groups)
 
+    def test_the_page_on_containers_names_those_that_an_image_needs(self) -> None:
+        words = (packages.LIST.parents[1] / "docs" / "containers.md").read_text().split()
+        needed = {package.apt for package in packages.load() if package.group in ("build", "run", "rootless")}
+        self.assertEqual(needed - {*words}, set())
+
 
 class Lines(unittest.TestCase):
     def test_apt(self) -> None:

@@ -36,7 +36,7 @@ if "--claims" in sys.argv:
     print(json.dumps(dict(schema=1, claims=[claim(n) for n in NAMES], cases=[case(n) for n in NAMES], epochs=epochs)))
     sys.exit()
 if "--facts" in sys.argv:
-    print(json.dumps(dict(schema=1, privilege="one_uid", needs=[], **%r)))
+    print(json.dumps(dict(schema=1, privilege="one_uid", needs=[]) | %r))
     sys.exit()
 for word in sys.argv[1:]:
     if word.startswith("--complaints-since="):
@@ -133,6 +133,15 @@ class Verdicts(FrontDoor):
 
     def test_everything_skipped(self) -> None:
         self.assert_ended(self.ask("skips"), 4, "0 passed, 0 failed, 1 skipped")
+
+    def test_no_place_to_ask_from_is_one_line(self) -> None:
+        lacks = dict(need="namespace", met=False, code="no_namespace", text="no namespace (EPERM)", fix="run as root")
+        self.facts = dict(privilege="none", needs=[lacks])
+        ended = self.ask("passes skips")
+        self.assert_ended(ended, 4)
+        self.assertEqual(ended.stdout, "")
+        self.assertEqual(ended.stderr, "run_all.sh: no case can be asked here: no namespace (EPERM); run as root\n")
+        self.assertEqual([*self.results.iterdir()], [])
 
     def test_nothing_selected(self) -> None:
         ended = self.ask("passes", "topic.passed")

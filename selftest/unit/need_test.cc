@@ -15,51 +15,18 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iostream>
-#include <memory>
 
 #include "harness/owner.h"
 #include "netns/cannot_ask.h"
-#include "netns/descriptor.h"
 #include "netns/errno_name.h"
 #include "selftest/unit/in_network.h"
-#include "selftest/unit/refused_calls.h"
+#include "selftest/unit/spoiled.h"
 
 namespace portshare {
 namespace {
 
 using NeedTest = InNetwork;
-
-std::string AskedOf(const Need& need) {
-  try {
-    const auto missing = need.probe();
-    return missing ? "not met: " + *missing : "met";
-  } catch (const CannotAsk& reason) {
-    return std::string("cannot ask: ") + reason.what();
-  }
-}
-
-// What the probe answers in a process that `spoil` has left without something.
-std::string Probed(const Need& need, const Spoil& spoil) {
-  const auto said = InAnotherProcess("the same user", [&] {
-    spoil();
-    return std::vector{Outcome{"probe", 0, AskedOf(need)}};
-  });
-  return said.at(0).Got();
-}
-
-int LowestFreeDescriptor() {
-  return Descriptor(dup(STDERR_FILENO)).number();
-}
-
-Spoil DescriptorsLeft(int count) {
-  return [count] {
-    const auto limit = static_cast<rlim_t>(LowestFreeDescriptor() + count);
-    const rlimit few{limit, limit};
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  };
-}
 
 // Calls on the third descriptor from here: the first two are those of the namespace, and of the link while it is made.
 Spoil CallsThatSetTheLinkUp(int error) {
@@ -68,11 +35,6 @@ Spoil CallsThatSetTheLinkUp(int error) {
     Calls({SCMP_SYS(ioctl)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
           {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, third)})();
   };
-}
-
-Spoil FilesToWrite(int error) {
-  return Calls({SCMP_SYS(openat)}, SCMP_ACT_ERRNO(static_cast<unsigned>(error)),
-               {SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, O_WRONLY)});
 }
 
 TEST_F(NeedTest, OfAFilterOfCalls) {
@@ -231,18 +193,6 @@ class SubordinateUser : public NamespaceNeed {
       ASSERT_EQ(setresuid(uid, uid, uid), 0);
       prctl(PR_SET_DUMPABLE, 1);  // or /proc/self stays root's
     };
-  }
-
-  static void TellPrivilege(const Spoil& spoil) {
-    spoil();
-    std::string privilege;
-    try {
-      privilege = PrivilegeName(BecomeNamespaceRoot());
-    } catch (const CannotAsk& reason) {
-      privilege = std::string("cannot ask: ") + reason.what();
-    }
-    std::cerr << privilege << "; " << PrivilegeTrouble() << "\n";
-    _exit(0);
   }
 };
 
