@@ -260,6 +260,9 @@ class Completion(FrontDoor):
         self.assertEqual(self.offered("--install-deps", "="), ["bench", "needed", "servers", "slurm"])
         self.assertEqual(self.offered("--install-deps", "b"), [])
 
+    def test_a_self_test_has_checks(self) -> None:
+        self.assertEqual(self.offered("--self-test", "cl"), ["claims", "clang_format", "clang_tidy"])
+
     def test_kernels_are_whole_names(self) -> None:
         self.assertIn("emulated-3.8", self.offered("--kernel", "emu"))
 
