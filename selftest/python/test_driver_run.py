@@ -347,6 +347,14 @@ class Interrupted(FrontDoor):
     def test_as_a_terminal_does_it(self) -> None:
         self.interrupt(signal.SIGINT, True)
 
+    def test_as_a_terminal_does_it_before_the_first_case(self) -> None:
+        self.command("")
+        (self.folder / "program").write_text("#!/bin/sh\nkill -INT $$\n")
+        ended = subprocess.run(
+            [ROOT / "run_all.sh", "--program", self.folder / "program", "--results", self.results], text=True,
+            capture_output=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        self.assertEqual((ended.returncode, ended.stderr), (130, "run_all.sh: interrupted\n"))
+
     def test_terminated(self) -> None:
         self.interrupt(signal.SIGTERM, False)
 
