@@ -115,7 +115,8 @@ exit codes: with --between 0 the release was found, 1 never, 2 an end could not 
             not, 3 both ends answer alike, or there is no such case or epoch;
             without it 0 good, 1 bad, 125 cannot say, 128 a wrong question, 130 interrupted: what git bisect run
             takes.""",
-    "ask": _SCENARIO.format("ask", "0 kernel and model agree, 1 they do not, or what stands after => did not come, 2 no scenario"),
+    "ask": _SCENARIO.format(
+        "ask", "0 kernel and model agree, 1 they do not, or what stands after => did not come, 2 no scenario"),
     "reproduce": _SCENARIO.format("reproduce", "0 written, 2 not: no scenario"),
     "sweep": "exit codes: as of a run",
     "rules": "exit codes: 0 as it should be, 1 docs/rules.md is not, or the kernel answers otherwise, 2 cannot be told",
