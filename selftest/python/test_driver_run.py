@@ -268,6 +268,10 @@ class BadInput(FrontDoor):
         self.refused(self.ask("passes", "--kernel", "there"), "kernels list")
         self.refused(self.ask("passes", "--junit", "no/such/folder/j.xml"), "cannot be written")
 
+    def test_cases_that_nobody_could_tell_apart_or_ask_by_name(self) -> None:
+        self.refused(self.ask("passes passes"), "case topic.passes: listed 2 times: give ")
+        self.refused(self.ask("passes reuse-_port"), "case topic.reuse-_port: the id is not of the form a.b_c.d: give ")
+
     def test_programs_that_are_none(self) -> None:
         for program, said in (("/bin/true", "did not print JSON"), ("/bin/false", "ended with 1"), ("/no", "cannot run")):
             self.refused(self.ask("passes", "--program", program), said)
