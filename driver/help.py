@@ -23,19 +23,20 @@ SAYS = {
 
 EXAMPLES = """\
 examples:
-  ./run_all.sh                            every claim, asked of this kernel
-  ./run_all.sh 'tcp_reuseaddr.*' -v       one topic, a line a case
+  ./run_all.sh                        every claim, asked of this kernel
+  ./run_all.sh 'tcp_reuseaddr.*' -v   one topic, a line a case
   ./run_all.sh 'udp_*' --repeat 200 --shuffle
-                                          again and again, in new orders
-  ./run_all.sh -q --label tcp             only what is unexpected, and the last line
-  ./run_all.sh --json 'udp_*'             for a script: the run as one JSON document, all else on standard error
-  ./run_all.sh explain ES-10              one claim: sources, cases, last answers
-  sudo ./run_all.sh --install-deps        install what is missing, build and run
-  sudo ./run_all.sh --install-deps=servers --label servers
-                                          the same with nginx, HAProxy and others; none of them is left running
-  ./run_all.sh --self-test                the project's own tests
+                                      again and again, in new orders
+  ./run_all.sh -q --label tcp         only what is unexpected, and the last line
+  ./run_all.sh --json 'udp_*'         for a script: the run as one JSON document
+  ./run_all.sh explain ES-10          one claim: sources, cases, last answers
   ./run_all.sh ask 'a: tcp 127.0.0.1 reuseport; b: tcp 0.0.0.0; bind a; bind b'
-                                          any steps: what the kernel does, and why"""
+                                      any steps: what the kernel does, and why
+  sudo ./run_all.sh --install-deps    install what is missing, build and run
+  sudo ./run_all.sh --install-deps=servers --label servers
+                                      the same with nginx, HAProxy and others;
+                                      none of them is left running
+  ./run_all.sh --self-test            the project's own tests"""
 
 EXIT_CODES = """\
 exit codes: 0 as expected, 1 an unexpected answer, 2 could not run, 3 nothing selected,
