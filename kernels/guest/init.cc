@@ -284,5 +284,5 @@ int main() {
   LoadModules();
   Serve(OpenChannel());
   sync();
-  reboot(RB_AUTOBOOT);
+  return reboot(RB_AUTOBOOT);
 }

@@ -85,7 +85,7 @@ def _of_kcidb(text: str) -> dict[str, str]:
     return {test["path"].removeprefix("portshare."): test["status"] for test in json.loads(text)["tests"]}
 
 
-def _of_lava(text: str) -> dict[str, str]:
+def of_lava(text: str) -> dict[str, str]:
     """As a monitor of LAVA reads it: the first start, then results up to the first end."""
     _, text = text.split(lava.START, 1)
     text, _ = text.split(lava.END, 1)
@@ -103,7 +103,7 @@ def _of_tmt(text: str) -> dict[str, str]:
 
 
 READ: dict[str, Callable[[str], dict[str, str]]] = {
-    "junit": _of_junit, "kcidb": _of_kcidb, "ktap": _of_ktap, "lava": _of_lava, "squad": _of_squad, "tmt": _of_tmt}
+    "junit": _of_junit, "kcidb": _of_kcidb, "ktap": _of_ktap, "lava": of_lava, "squad": _of_squad, "tmt": _of_tmt}
 # What a consumer counts as passed, and as failed.
 PASSED = {"junit": {"pass"}, "kcidb": {"PASS", "DONE"}, "ktap": {"ok"}, "lava": {"pass"}, "squad": {"pass"},
           "tmt": {"pass"}}
@@ -222,6 +222,7 @@ print(json.dumps([[error.message[:200] for error in errors(value)] for value in 
         for found in self.refused([changed(change) for change in (
                 lambda report: report["tests"][0].update(status="pass"),
                 lambda report: report["tests"][0].update(path="tcp/x"),
+                lambda report: report["tests"][0].update(path="tcp..x"),
                 lambda report: report["tests"][0].update(claims=[]),
                 lambda report: report["builds"][0].update(id="x"),
                 lambda report: report["builds"][0].update(architecture="x86-64"),
@@ -300,12 +301,12 @@ class Lava(unittest.TestCase):
         assert pattern
         run = Made(7).run()
         found = [match.groupdict() for match in re.finditer(pattern[1], lava.render(run))]
-        self.assertEqual({one["test_case_id"]: one["result"] for one in found}, _of_lava(lava.render(run)))
+        self.assertEqual({one["test_case_id"]: one["result"] for one in found}, of_lava(lava.render(run)))
         self.assertIn(f"start: {lava.START}\n          end: {lava.END}\n", page)
 
     def test_ids_are_told_apart_as_lava_writes_them(self) -> None:
         """It makes one underscore of whatever is no letter or digit."""
-        names = _of_lava(lava.render(sample.swept()))
+        names = of_lava(lava.render(sample.swept()))
         self.assertEqual(len({re.sub(r"\W+", "_", name.lower()) for name in names}), len(names))
 
 

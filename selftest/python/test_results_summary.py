@@ -99,6 +99,14 @@ class Files(unittest.TestCase):
         self.assertIn("./run_all.sh kernels list all --json", text)
         self.assertEqual([kernel.name for kernel in catalogue.load() if kernel.name in text], [])
 
+    def test_another_project_is_told_what_this_one_does(self) -> None:
+        page = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+        asked = re.findall(r"kernel: \[(.*)\]", page)[0].split(", ")
+        self.assertEqual(set(asked) - {kernel.name for kernel in catalogue.load()}, {"emulated-3.8"})
+        ours = (ROOT / ".github/workflows/kernels.yml").read_text(encoding="utf-8")
+        reports = re.compile(r"run: (\./run_all\.sh report .*)")
+        self.assertEqual(reports.findall(page), reports.findall(ours))
+
 
 if __name__ == "__main__":
     unittest.main()
