@@ -92,8 +92,21 @@ class Qemu:
                 else:
                     yield guest
                     return
-        with self._machine(image, look, None) as (guest, monitor):
-            guest.ready(BOARDS[self.architecture].boot)
+        board = BOARDS[self.architecture]
+        with contextlib.ExitStack() as machine:
+            guest, monitor = machine.enter_context(self._machine(image, look, None))
+            try:
+                guest.ready(board.boot)
+            except GuestLost as lost:
+                if lost.ended or accelerator(board.program) != "kvm":
+                    raise
+                look()
+                self.say(f"{self.name}: {lost} under KVM: from here on QEMU plays the processor itself")
+                _NO_KVM.add(board.program)
+                machine.close()
+                snapshot = self._snapshot()
+                guest, monitor = machine.enter_context(self._machine(image, look, None))
+                guest.ready(board.boot)
             if snapshot:
                 try:
                     snapshot.save(monitor)
@@ -274,8 +287,19 @@ def _version(program: str) -> str:
     return subprocess.run([program, "--version"], capture_output=True, text=True).stdout
 
 
-@functools.cache
+_NO_KVM: set[str] = set()  # programs under whose KVM a kernel did not come up
+
+
 def accelerator(program: str) -> str:
+    """What a guest runs on, kvm or tcg.
+
+    Where KVM is emulated itself, the firmware may run and no kernel: that shows when the first one does not come up.
+    """
+    return "tcg" if program in _NO_KVM else _offered(program)
+
+
+@functools.cache
+def _offered(program: str) -> str:
     """kvm where a small guest really ran with it within some seconds, tcg anywhere else."""
     if program != "qemu-system-x86_64" or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import struct
+import tempfile
 import threading
 import time
 import unittest
@@ -239,6 +240,38 @@ class Kernels(Guests):
         qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], program="/no/qemu")
         with self.assertRaisesRegex(Stop, r"the guest cannot be started \(No such file or directory: /no/qemu\)"):
             self.facts(dataclasses.replace(self.machine, snapshots=None))
+
+
+class NoKernelUnderKvm(unittest.TestCase):
+    """A host that starts guests under KVM, in which no kernel comes up: one that plays virtual machines itself."""
+
+    def setUp(self) -> None:
+        self.used: list[str] = []
+        self.said: list[str] = []
+        for name, value in {"_offered": lambda program: "kvm", "_NO_KVM": set()}.items():
+            self.enterContext(mock.patch.object(qemu, name, value))
+        self.enterContext(mock.patch.object(qemu.Qemu, "_initramfs", b""))
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def start(self, lost: GuestLost) -> None:
+        @contextlib.contextmanager
+        def machine(*_: object) -> Iterator[tuple[mock.Mock, mock.Mock]]:
+            self.used.append(qemu.accelerator("qemu-system-x86_64"))
+            yield mock.Mock(**{"ready.side_effect": lost if self.used[-1] == "kvm" else None}), mock.Mock()
+
+        kernel = qemu.Qemu("amd64", Path("kernel"), Path("init"), (), None, "k", self.said.append)
+        with mock.patch.object(qemu.Qemu, "_machine", machine), kernel.start(self.folder, {}, lambda: None):
+            pass
+
+    def test_one_that_hangs_is_played_and_so_are_those_after_it(self) -> None:
+        for _ in range(2):
+            self.start(GuestLost("did not come up within 20 s"))
+        self.assertEqual(self.used, ["kvm", "tcg", "tcg"])
+        self.assertEqual(len(self.said), 1)
+
+    def test_one_that_ends_would_do_so_again(self) -> None:
+        self.assertRaises(GuestLost, self.start, GuestLost("ended", ended=True))
+        self.assertEqual(self.used, ["kvm"])
 
 
 if __name__ == "__main__":
