@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from kernels import initramfs
 from kernels.channel import GuestLost
-from kernels.guest import Guest, socket_pair, started
+from kernels.guest import Guest, NotUp, socket_pair, started
 
 MEMORY = 256  # MiB
 SNAPSHOT_LIMIT = 20.0  # seconds to write or to read one
@@ -96,17 +96,17 @@ class Qemu:
         with contextlib.ExitStack() as machine:
             guest, monitor = machine.enter_context(self._machine(image, look, None))
             try:
-                guest.ready(board.boot)
-            except GuestLost as lost:
-                if lost.ended or accelerator(board.program) != "kvm":
+                self._comes_up(guest)
+            except NotUp:
+                if accelerator(board.program) != "kvm":
                     raise
                 look()
-                self.say(f"{self.name}: {lost} under KVM: from here on QEMU plays the processor itself")
+                self.say(f"{self.name}: does not come up under KVM: from here on QEMU plays the processor itself")
                 _NO_KVM.add(board.program)
                 machine.close()
                 snapshot = self._snapshot()
                 guest, monitor = machine.enter_context(self._machine(image, look, None))
-                guest.ready(board.boot)
+                self._comes_up(guest)
             if snapshot:
                 try:
                     snapshot.save(monitor)
@@ -114,6 +114,14 @@ class Qemu:
                     self.say(f"{self.name}: no snapshot could be kept ({bad}): the next run boots again")
             guest.put(programs)
             yield guest
+
+    def _comes_up(self, guest: Guest) -> None:
+        try:
+            guest.ready(BOARDS[self.architecture].boot)
+        except NotUp as lost:
+            if not self.modules:
+                lost.args = (f"{lost}: without modules it needs CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE built in",)
+            raise
 
     @contextlib.contextmanager
     def _machine(

@@ -23,7 +23,7 @@ from driver.progress import Progress
 from driver.stop import Exit, Stop
 from kernels import cache, catalogue, qemu
 from kernels.channel import GuestLost
-from kernels.guest import Guest
+from kernels.guest import Guest, NotUp
 from kernels.qemu import Qemu
 from selftest.python import guest_double
 from selftest.python.guest_double import INIT
@@ -246,6 +246,7 @@ class NoKernelUnderKvm(unittest.TestCase):
     """A host that starts guests under KVM, in which no kernel comes up: one that plays virtual machines itself."""
 
     def setUp(self) -> None:
+        self.lost_on = "kvm"
         self.used: list[str] = []
         self.said: list[str] = []
         for name, value in {"_offered": lambda program: "kvm", "_NO_KVM": set()}.items():
@@ -257,7 +258,7 @@ class NoKernelUnderKvm(unittest.TestCase):
         @contextlib.contextmanager
         def machine(*_: object) -> Iterator[tuple[mock.Mock, mock.Mock]]:
             self.used.append(qemu.accelerator("qemu-system-x86_64"))
-            yield mock.Mock(**{"ready.side_effect": lost if self.used[-1] == "kvm" else None}), mock.Mock()
+            yield mock.Mock(**{"ready.side_effect": lost if self.used[-1] == self.lost_on else None}), mock.Mock()
 
         kernel = qemu.Qemu("amd64", Path("kernel"), Path("init"), (), None, "k", self.said.append)
         with mock.patch.object(qemu.Qemu, "_machine", machine), kernel.start(self.folder, {}, lambda: None):
@@ -265,13 +266,19 @@ class NoKernelUnderKvm(unittest.TestCase):
 
     def test_one_that_hangs_is_played_and_so_are_those_after_it(self) -> None:
         for _ in range(2):
-            self.start(GuestLost("did not come up within 20 s"))
+            self.start(NotUp("did not come up within 20 s"))
         self.assertEqual(self.used, ["kvm", "tcg", "tcg"])
         self.assertEqual(len(self.said), 1)
 
-    def test_one_that_ends_would_do_so_again(self) -> None:
-        self.assertRaises(GuestLost, self.start, GuestLost("ended", ended=True))
+    def test_one_that_ends_or_prints_for_ever_would_do_so_again(self) -> None:
+        self.assertRaises(GuestLost, self.start, GuestLost("prints without end while it boots"))
         self.assertEqual(self.used, ["kvm"])
+
+    def test_one_without_modules_is_told_what_it_has_to_have_built_in(self) -> None:
+        qemu._NO_KVM.add("qemu-system-x86_64")
+        self.lost_on = "tcg"
+        with self.assertRaisesRegex(GuestLost, "^did not come up within 20 s: .*CONFIG_VIRTIO_CONSOLE"):
+            self.start(NotUp("did not come up within 20 s"))
 
 
 if __name__ == "__main__":
