@@ -25,7 +25,12 @@ install_python() {
   fi >&2
 }
 
-if ! python=$(find_python); then
+# 1: there is none. Any other code is the shell's own, when it cannot fork.
+python=$(find_python) || [ $? = 1 ] || {
+  echo "run_all.sh: python3 could not be started: let more processes run (ulimit -u, pids.max)" >&2
+  exit 2
+}
+if [ -z "$python" ]; then
   if wants_install "$@" && [ "$(id -u)" = 0 ]; then
     install_python || true
   fi

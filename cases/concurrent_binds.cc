@@ -1,17 +1,15 @@
 // Who gets a port that several ask for at the same moment?
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "cases/rows.h"
 #include "harness/case.h"
 #include "harness/matchers.h"
+#include "harness/meanwhile.h"
 #include "harness/owner.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
@@ -20,14 +18,6 @@
 
 namespace portshare {
 namespace {
-
-// A case stays on one processor; those who race must not.
-void UseAllProcessors() {
-  cpu_set_t all;
-  CPU_ZERO(&all);
-  for (size_t processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &all);
-  sched_setaffinity(0, sizeof all, &all);
-}
 
 // What is asked of a socket on port 7777 of 127.0.0.1: 0, or the errno.
 using Question = int (*)(int socket);
@@ -46,19 +36,10 @@ int BindsAndListens(int socket) {
   return error == 0 ? Listens(socket) : error;
 }
 
-// The answer that each socket got, when each was asked by a thread of its own and none began before all were there.
+// The answer that each socket got.
 std::vector<int> AskedAtOnce(const std::vector<int>& sockets, Question ask) {
   std::vector<int> answers(sockets.size());
-  std::atomic<size_t> there = 0;
-  std::vector<std::thread> racers;
-  for (size_t racer = 0; racer < sockets.size(); ++racer) {
-    racers.emplace_back([&, racer] {
-      UseAllProcessors();
-      for (++there; there < sockets.size();) std::this_thread::yield();
-      answers[racer] = ask(sockets[racer]);
-    });
-  }
-  for (std::thread& racer : racers) racer.join();
+  AtOnce(sockets.size(), [&](size_t racer) { answers[racer] = ask(sockets[racer]); });
   return answers;
 }
 

@@ -1,15 +1,13 @@
 // Do SCTP sockets of one port keep out of each other's way while they come and go?  A kernel with CVE-2024-44935
 // needs two processors to show it: 5.10.218 with two of QEMU crashed in 8 of 20 tries, 6.1.192 in none.
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <atomic>
 #include <cerrno>
-#include <thread>
-#include <vector>
 
 #include "harness/case.h"
 #include "harness/matchers.h"
+#include "harness/meanwhile.h"
 #include "harness/socket.h"
 #include "harness/traffic.h"
 #include "netns/descriptor.h"
@@ -45,23 +43,14 @@ CLAIM(
 CASE(SctpConcurrent, MembersJoinWhileOthersLeave, Witnesses("sctp.members_come_and_go_at_once"),
      Needs(needs::kSctp, needs::kReusePort)) {
   const SocketAddress address(Loopback4(), port());
-  std::atomic<int> there = 0, listened = 0, error = 0;
-  std::vector<std::thread> members;
-  for (int member = 0; member < kThreads; ++member) {
-    members.emplace_back([&] {
-      cpu_set_t all;
-      CPU_ZERO(&all);
-      for (size_t processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &all);
-      sched_setaffinity(0, sizeof all, &all);
-      for (++there; there < kThreads;) std::this_thread::yield();
-      for (int round = 0; round < kRounds; ++round) {
-        const int refused = ComesAndGoes(address);
-        if (refused == 0) ++listened;
-        if (refused != 0) error = refused;
-      }
-    });
-  }
-  for (std::thread& member : members) member.join();
+  std::atomic<int> listened = 0, error = 0;
+  AtOnce(kThreads, [&](size_t) {
+    for (int round = 0; round < kRounds; ++round) {
+      const int refused = ComesAndGoes(address);
+      if (refused == 0) ++listened;
+      if (refused != 0) error = refused;
+    }
+  });
 
   EXPECT_THAT(Counted("members that listened", {listened}, error), Gets(kThreads * kRounds));
   EXPECT_THAT(Sctp(Loopback4()).Bind(port()), Succeeds());

@@ -9,6 +9,8 @@ from driver.plan import Attempt, key_of
 from results.run import ProcessEnd
 
 BACKSTOP = 5  # seconds that a case gets beyond its own deadline
+NOT_RUN = "Not Run"
+OBSTACLE = re.compile(r"^\[(.+)\]$")
 FINISHED = re.compile(r"^ *\d+/\d+ Test +#\d+: ([^\s@]+@\d{1,9}) \.+ *(.*?) +(\d+\.\d+) sec *$", re.ASCII)
 
 
@@ -49,7 +51,7 @@ def command(folder: Path, jobs: int, junit: Path) -> list[str]:
 def finished(line: str) -> tuple[tuple[str, int], ProcessEnd] | None:
     """((case id, attempt), its end without its output) of a progress line; None of any other line.
 
-    How it ended: Passed, Failed, Timeout, Not Run, SEGFAULT, Subprocess aborted, ...
+    How it ended: Passed, Failed, Timeout, NOT_RUN, SEGFAULT, Subprocess aborted, ...
     """
     if not (match := FINISHED.match(line)):
         return None
@@ -57,6 +59,12 @@ def finished(line: str) -> tuple[tuple[str, int], ProcessEnd] | None:
     before, _, exception = said.replace("***", " ").partition("Exception:")
     how = exception.strip().upper() or before.strip()
     return key_of(name), ProcessEnd(how, output="", seconds=float(seconds))
+
+
+def obstacle(line: str) -> str:
+    """Why the process that the next progress line tells of could not be started; "" of any other line."""
+    match = OBSTACLE.match(line)
+    return f"it could not be started: {match[1]}" if match else ""
 
 
 def outputs(junit: Path) -> dict[tuple[str, int], str]:

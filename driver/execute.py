@@ -59,7 +59,7 @@ def with_ctest(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:
             break
         if code not in (0, CTEST_SAYS_SOME_FAILED):
             raise Stop(f"ctest ended with {code}: what it said is in {job.log}")
-    return {key: replace(end, output=outputs.get(key, "")) for key, end in progress.exits.items()}
+    return {key: replace(end, output=outputs.get(key) or end.output) for key, end in progress.exits.items()}
 
 
 def in_one_process(job: Job, progress: Progress, interrupts: Interrupts) -> Exits:

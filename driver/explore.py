@@ -11,7 +11,7 @@ from pathlib import Path
 from driver import build
 from driver.arguments import ROOT, Options
 from driver.console import Console
-from driver.stop import Exit, Stop
+from driver.stop import Exit, Stop, remedy
 
 RULES = ROOT / "docs" / "rules.md"
 LARGEST = 1 << 20  # bytes; ten thousand steps, which is what the notation allows, have fewer
@@ -108,7 +108,8 @@ def _said(explorer: Path, command: str, text: bytes | None = None) -> tuple[int,
     try:
         ended = subprocess.run(words, input=text or b"", stdout=subprocess.PIPE, timeout=LONGEST)
     except OSError as error:
-        raise Stop(f"cannot run {explorer}: {error.strerror}; build it again, or name another with --program") from None
+        fix = remedy(error, "build it again, or name another with --program")
+        raise Stop(f"cannot run {explorer}: {error.strerror}; {fix}") from None
     except subprocess.TimeoutExpired:
         raise Stop(f"{explorer} {command} did not end within {LONGEST} s") from None
     if ended.returncode not in ANSWERS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from driver.build import Programs
-from driver.stop import Stop
+from driver.stop import Stop, remedy
 from results.claims import Listing
 from results.decode import Malformed
 
@@ -54,7 +54,8 @@ def _ask(program: Path, *arguments: str) -> dict[str, Any]:
             [program, *arguments], capture_output=True, timeout=LONGEST, env=environment(), stdin=subprocess.DEVNULL
         )
     except OSError as error:
-        raise Stop(f"cannot run {program}: {error.strerror}; build it again, or name another with --program") from None
+        fix = remedy(error, "build it again, or name another with --program")
+        raise Stop(f"cannot run {program}: {error.strerror}; {fix}") from None
     except subprocess.TimeoutExpired:
         raise Stop(f"{asked} gave no answer within {LONGEST} s") from None
     if answer.returncode == -signal.SIGINT:

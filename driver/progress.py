@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from driver import ctest
@@ -59,6 +60,7 @@ class Progress:
         self._shown = 0.0
         self._quarters = 0
         self._complaints: set[tuple[int, str]] = set()  # told: processes that run at once read the same log
+        self._obstacle = ""
         self.begun_last: Key = "", 0
 
     def look(self) -> None:
@@ -69,11 +71,15 @@ class Progress:
         for line in self._events.lines():
             self._take_event(line)
         for line in log:
-            if found := ctest.finished(line):
+            if why := ctest.obstacle(line):
+                self._obstacle = why
+            elif found := ctest.finished(line):
                 key, end = found
+                if end.how == ctest.NOT_RUN:
+                    end = replace(end, output=self._obstacle)
                 self.exits[key] = end
-                status = "timeout" if end.how == "Timeout" else "crashed"
-                self._end(key, status, f"no end was reported; ctest says {end.how}")
+                status = {"Timeout": "timeout", ctest.NOT_RUN: "missing"}.get(end.how, "crashed")
+                self._end(key, status, end.output or f"no end was reported; ctest says {end.how}")
         self._show()
 
     def lost(self, key: Key, why: str) -> None:

@@ -16,7 +16,7 @@ from driver.guest import Spent
 from driver.processes import Interrupts
 from driver.progress import Exits, Progress
 from driver.run_folder import RunFolder
-from driver.stop import Stop
+from driver.stop import Stop, remedy
 from driver.target import describe, epochs
 from driver.time_left import TimeLeft, costs
 from kernels import targets
@@ -224,8 +224,8 @@ def _ask(
     except Stop as stop:
         exits, problem = progress.exits | exits, stop
     except OSError as error:
-        line = f"the run ended early ({error.strerror}): free some space in {folder.results} or use --results DIR"
-        exits, problem = progress.exits | exits, Stop(line)
+        fix = remedy(error, f"free some space in {folder.results} or use --results DIR")
+        exits, problem = progress.exits | exits, Stop(f"the run ended early ({error.strerror}): {fix}")
     console.clear_status()
     if options.verbose and folder.sweep.exists():
         console.line("\n" + folder.sweep.read_text(errors="replace").rstrip())

@@ -1,9 +1,11 @@
 """Where a run is kept: RESULTS/ID/ with events.jsonl, run.json, claims.json, ctest.log and sweep.txt; `latest` names the last one."""
 
+import contextlib
 import json
 import os
 import shutil
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from results.run import Run
 
 CLAIMS = "claims.json"
 EVENTS = "events.jsonl"
+SECOND = "%Y%m%dT%H%M%SZ"
 
 
 class RunFolder:
@@ -24,7 +27,7 @@ class RunFolder:
         check_writable(results, "results folder", "--results")
         self.results = results.absolute()
         self.started = time.gmtime()
-        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', self.started)}-{os.getpid()}-{target}"
+        self.id = f"{_second(self.started, self.results)}-{os.getpid()}-{target}"
         self.path = self.results / self.id
         self.events = self.path / EVENTS
         self.log = self.path / "ctest.log"
@@ -53,6 +56,18 @@ class RunFolder:
             link.replace(self.results / "latest")
         except OSError as error:
             raise Stop(f"the run could not be saved ({error.strerror}): its events are in {self.events}") from None
+
+
+def _second(now: time.struct_time, results: Path) -> str:
+    """What an id begins with. Runs are ordered by it: it is after that of the last one though the clock was set back."""
+    second = time.strftime(SECOND, now)
+    # Of a folder that cannot be listed, and of a name that is no id, nothing is known.
+    with contextlib.suppress(store.UnreadableRun, ValueError, OverflowError):
+        last = store.latest(results)
+        before = last.name.partition("-")[0] if last else ""
+        if before > second:
+            return (datetime.strptime(before, SECOND) + timedelta(seconds=1)).strftime(SECOND)
+    return second
 
 
 def claims(folder: Path) -> Listing:

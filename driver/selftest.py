@@ -18,6 +18,7 @@ from driver.stop import Exit, Stop
 from results.claims import Listing, gaps
 
 LONGEST = 600  # seconds that one program of a check may take
+BRIEF = ("--gtest_color=no", "--gtest_brief=1")
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class Place:
 class Check:
     """`wrong` answers with all that is wrong as text, "" when nothing is.
 
-    `builds` are the targets that it looks at, `needs` what it uses of the packages for the self-test.
+    `builds` are the targets that it looks at, `needs` what it uses of the packages for the self-test. One that is `long`
+    runs only where it is named.
     """
 
     name: str
     wrong: Callable[[Place], str]
     builds: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    long: bool = False
 
 
 def _cpp_unit(place: Place) -> str:
@@ -53,7 +56,39 @@ def _cpp_unit_sanitized(place: Place) -> str:
 
 
 def _tested(place: Place, folder: Path) -> str:
-    return _said_by(place, [[folder / "portshare_unit", "--gtest_color=no", "--gtest_brief=1"]])
+    return _said_by(place, [[folder / "portshare_unit", *BRIEF]])
+
+
+# Cases in which threads act beside each other.
+THREADED = "ConcurrentBinds.*:ConnectionSpread.*:MigratedConnection.*:SctpConcurrent.*:UdpChangedMeanwhile.*:WakeUp.*"
+
+
+def _tsan(place: Place) -> str:
+    folder = place.build / "tsan"
+    build.build(folder, "tsan", ["portshare_unit", "portshare_cases"], place.console)
+    # 1 is an answer of the kernel, 66 a race.
+    races = ["sh", "-c", '"$@"; [ $? -le 1 ]', "sh", folder / "portshare_cases", *BRIEF, f"--gtest_filter={THREADED}"]
+    return _tested(place, folder) + _said_by(place, [races])
+
+
+NOT_IN_VALGRIND = (
+    # It has no i386 calls,
+    "Listing.TellsEveryNeed", "Listing.TellsWhatIsKnownOfAnEpoch", "NetworkTest.MeetsOrExplainsEveryNeed",
+    "NeedTest.OfI386Calls",
+    # no /proc/self/exe that could be started,
+    "InNetwork.IsSkippedWithoutItsNeed", "InNetwork.NeverRunsAfterABrokenSetUp",
+    # no vfork(2) whose child can say why execve(2) failed,
+    "TrafficTest.CannotAskAProgramThatEndedOrNeverWas",
+    # and keeps the last descriptors for itself.
+    "NeedTest.OfAFilterOfCalls", "NeedTest.OfAUserNamespace", "NeedTest.OfALink", "NeedTest.OfASocket",
+    "ReproduceTest.ExitsWith2WhenNoSocketCanBeMade",
+)
+
+
+def _valgrind(place: Place) -> str:
+    # Leaks are found by the sanitizer of cpp_unit_sanitized.
+    command = ["valgrind", "--quiet", "--error-exitcode=99", place.build / "portshare_unit", *BRIEF]
+    return _said_by(place, [[*command, f"--gtest_filter=-{':'.join(NOT_IN_VALGRIND)}"]])
 
 
 def _python_unit(place: Place) -> str:
@@ -114,13 +149,16 @@ CHECKS = (
     Check("clang_format", _clang_format, needs=("clang-format",)),
     # The headers that the build makes are part of what is analysed.
     Check("clang_tidy", _clang_tidy, builds=("portshare_cases",), needs=("clang-tidy",)),
+    Check("tsan", _tsan, long=True),
+    Check("valgrind", _valgrind, builds=("portshare_unit",), needs=("valgrind",), long=True),
 )
 
 
 def self_test(options: Options, console: Console) -> int:
     """0 when every check passed, 1 when one failed, 2 when a tool is missing for one; Stop when nothing can be built."""
     globs = options.words or ["*"]
-    chosen = [check for check in CHECKS if any(fnmatchcase(check.name, glob) for glob in globs)]
+    chosen = [check for check in CHECKS if any(fnmatchcase(check.name, glob) for glob in globs)
+              and (options.words or not check.long)]
     if not chosen:
         known = ", ".join(check.name for check in CHECKS)
         raise Stop(f"no check matches {' '.join(globs)!r}; there are: {known}", Exit.NOTHING_SELECTED)

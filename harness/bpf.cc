@@ -214,7 +214,9 @@ ClassicProgram ByProcessor() {
 
 Outcome Attach(const Socket& socket, const ClassicProgram& program) {
   std::vector<sock_filter> steps = program.steps;
-  const sock_fprog given{static_cast<unsigned short>(steps.size()), steps.data()};
+  sock_fprog given{};  // all of it: what lies between its members goes to the kernel, too
+  given.len = static_cast<unsigned short>(steps.size());
+  given.filter = steps.data();
   return Answered(
       "attach to " + socket.name() + ": " + program.says,
       setsockopt(socket.descriptor(), so::kSteerByClassic.level, so::kSteerByClassic.number, &given, sizeof given));

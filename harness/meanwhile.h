@@ -1,7 +1,8 @@
-// Something that happens while the case does something else: a thread beside the case's own.
+// Something that happens while something else does: threads beside the case's own.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <thread>
 
@@ -25,5 +26,9 @@ class Meanwhile {
   std::atomic<bool> done_ = false;
   std::thread thread_;
 };
+
+// Calls act(0) to act(count - 1) at the same moment, each in a thread of its own on any processor, and returns when all
+// have ended.  Throws std::system_error where there cannot be so many threads; none of them has acted then.
+void AtOnce(size_t count, const std::function<void(size_t)>& act);
 
 }  // namespace portshare

@@ -83,11 +83,17 @@ void Sleeper::Begin() {
     taken_ = Descriptor(call_());
     returned_ = true;
   });
-  woken();
+  try {
+    woken();
+  } catch (const CannotAsk&) {
+    End();  // nobody else would: of a constructor that throws there is no destructor
+    throw;
+  }
 }
 
 // A signal that comes before the call is lost: so again, until the call has returned.
 void Sleeper::End() {
+  if (!thread_.joinable()) return;  // it could not be made
   while (!returned()) {
     pthread_kill(thread_.native_handle(), kWake);
     std::this_thread::yield();

@@ -87,7 +87,7 @@ class _State:
 
     def update_if_old(self, say: Callable[[str], None]) -> bool:
         """Whether the index is one of before: where the archive cannot be asked, the last index has to do."""
-        if self.stamp.exists() and time.time() - self.stamp.stat().st_mtime < FRESH:
+        if self.stamp.exists() and 0 <= time.time() - self.stamp.stat().st_mtime < FRESH:  # or the clock was set back
             return True
         try:
             self.update(say)

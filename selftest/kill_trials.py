@@ -51,9 +51,11 @@ class Trial:
         self.mark = f"{MARK}={folder.name}".encode()
         words = ["--kernel", kernel] if kernel else ["--repeat", "5"]
         self.command = [ROOT / "run_all.sh", *words, "--results", self.results, CASES]
+        self.before: set[Path] = set()  # the runs that were there when the last one was started
         self.environment = os.environ | {"TMPDIR": str(self.temporary), MARK: folder.name}
 
     def start(self) -> subprocess.Popen[str]:
+        self.before = set(self.results.glob("2*"))
         # Its output goes where no reader has to wait for whoever inherits it.
         with (self.temporary.parent / "said").open("w") as said:
             return subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
@@ -76,9 +78,13 @@ class Trial:
         found = [pid for pid, name in self.processes() if name.startswith(VICTIMS[kind])]
         return random.choice(found) if found else None
 
+    def run(self) -> Path | None:
+        """The folder of the last one, if it came to have any."""
+        return next(iter(set(self.results.glob("2*")) - self.before), None)
+
     def recorded(self) -> bytes:
-        found = sorted(self.results.glob("2*/events.jsonl"))
-        return found[-1].read_bytes() if found else b""
+        stream = (self.run() or self.results) / "events.jsonl"
+        return stream.read_bytes() if stream.exists() else b""
 
     def left(self) -> list[str]:
         found = [f"{name} ({pid})" for pid, name in self.processes()]
@@ -134,19 +140,19 @@ def killed(trial: Trial, kind: str, usual: float, counts: Counts) -> bool:
 
 def _lost(trial: Trial, before: bytes, kind: str) -> str:
     """What of the events at the moment of the end is not there afterwards, or not in the run."""
-    found = sorted(trial.results.glob("2*"))
-    if not found:
+    folder = trial.run()
+    if not folder:
         return "" if not before else "the whole run"
     after = trial.recorded()
     if not after.startswith(before):
         return "the events do not begin as they did"
-    told, unreadable = events.read(found[-1] / "events.jsonl")
+    told, unreadable = events.read(folder / "events.jsonl")
     if unreadable > (kind != "ctest"):  # the victim may have been about to write
         return f"{unreadable} events do not read"
-    if not (found[-1] / store.NAME).exists():
+    if not (folder / store.NAME).exists():
         return "" if kind == "driver" else "the run was not saved"
     try:
-        run = store.load(found[-1])
+        run = store.load(folder)
     except store.UnreadableRun as error:
         return str(error)
     answered = {(event["case"], event["attempt"]) for event in told if event["event"] == "end"}

@@ -70,7 +70,7 @@ Chunk BareLoop(const std::vector<model::Socket>& alphabet) {
   };
 }
 
-enum Way : int { kBare, kExplorer };
+enum Way : size_t { kBare, kExplorer };  // as wide as its neighbours: nothing unsaid lies between
 
 struct Order {
   Way way;

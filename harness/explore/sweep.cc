@@ -105,12 +105,16 @@ class Sweeper {
     const auto begun = Clock::now();
     Journal::Get().Begin("explore." + family.id, family.deep ? kDeepLimit : kLimit);
     Tally tally;
-    if (const Need* lacking = Lacking(family)) {
-      Journal::Get().Skip(lacking->code, *lacking->probe(), lacking->fix);
-    } else {
-      tally = Ask(family);
-      Judge(family, tally);
+    try {
+      if (const Need* lacking = Lacking(family)) {
+        Journal::Get().Skip(lacking->code, *lacking->probe(), lacking->fix);
+      } else {
+        tally = Ask(family);
+      }
+    } catch (const CannotAsk& reason) {
+      Trouble(tally, reason);
     }
+    Judge(family, tally);
     last_ = "explore." + family.id;
     TellComplaints(last_, log_.Since());
     Journal::Get().End();
@@ -136,7 +140,7 @@ class Sweeper {
     for (size_t job = 0; job < jobs; ++job) {
       out_.flush();
       const pid_t worker = fork();
-      if (worker < 0) throw CannotAsk("fork", errno);
+      if (worker < 0) Trouble(tallies[job], CannotAsk("fork", errno));
       if (worker == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(AskAsWorker(family, tallies[job], job));
@@ -146,7 +150,7 @@ class Sweeper {
     Tally tally;
     for (size_t job = 0; job < jobs; ++job) {
       int status = 0;
-      while (waitpid(workers[job], &status, 0) < 0 && errno == EINTR) continue;
+      while (workers[job] > 0 && waitpid(workers[job], &status, 0) < 0 && errno == EINTR) continue;
       if (status != 0 && tallies[job].trouble[0] == '\0') {
         std::snprintf(tallies[job].trouble.data(), tallies[job].trouble.size(), "a worker ended with %s %d",
                       WIFSIGNALED(status) ? "signal" : "exit code",
@@ -167,9 +171,13 @@ class Sweeper {
       Worker(alphabet, epoch_, mutants_, board_[0], tally).Ask(family, options_.seed, part);
       return 0;
     } catch (const std::exception& failure) {
-      std::snprintf(tally.trouble.data(), tally.trouble.size(), "%s", failure.what());
+      Trouble(tally, failure);
       return 2;
     }
+  }
+
+  static void Trouble(Tally& tally, const std::exception& reason) {
+    std::snprintf(tally.trouble.data(), tally.trouble.size(), "%s", reason.what());
   }
 
   void Judge(const Family& family, const Tally& tally) {
@@ -183,6 +191,7 @@ class Sweeper {
       Journal::Get().Error(tally.trouble.data());
       out_ << tally.trouble.data() << "\n";
       good_ = false;
+      all_asked_ = false;
     }
     for (const Finding& finding : tally.findings) {
       if (finding.count == 0) continue;
@@ -229,6 +238,12 @@ class Sweeper {
          << Counted(whole_.unexplained) << "\n";
   }
 
+  // A case about the answers to all families.
+  void BeginSummary(const char* id) {
+    Journal::Get().Begin(id, kLimit);
+    if (!all_asked_) Journal::Get().Error("a family of scenarios could not be asked");
+  }
+
   // Does a memory of this kernel decide of the second of the two?
   bool Remembered(const Alphabet& alphabet, int a, int b) const {
     model::Machine machine(epoch_);
@@ -239,7 +254,7 @@ class Sweeper {
 
   // I1 and I9, over what the pairs' families left on the board.
   void Exchange() {
-    Journal::Get().Begin(kExchangeCase, kLimit);
+    BeginSummary(kExchangeCase);
     Tally::Count count;
     for (const Alphabet* alphabet : {&tcp_, &udp_}) {
       const Board::Answers& known = board_[0].pairs[alphabet == &udp_ ? 1 : 0];
@@ -274,6 +289,7 @@ class Sweeper {
 
   // Only the whole sweep, with the whole alphabet, can say that something never happens.
   bool Whole() {
+    if (!all_asked_) return false;
     if (options_.shards > 1 || SomeFamilyLeftOut()) {
       Journal::Get().Skip("part_of_the_sweep", "only a whole sweep can say that a rule decides nothing",
                           "run all of explore.*");
@@ -297,7 +313,7 @@ class Sweeper {
   }
 
   void EveryRuleDecides() {
-    Journal::Get().Begin(kRulesCase, kLimit);
+    BeginSummary(kRulesCase);
     const bool whole = Whole();
     out_ << "\nrule" << std::setw(56) << "scenarios in which it decides\n";
     size_t deciding = 0;
@@ -318,7 +334,7 @@ class Sweeper {
   }
 
   void EveryMutantIsNoticed() {
-    Journal::Get().Begin(kMutantsCase, kLimit);
+    BeginSummary(kMutantsCase);
     const bool whole = Whole();
     size_t killed = 0;
     std::string alive;
@@ -347,6 +363,7 @@ class Sweeper {
   KernelLog log_;
   std::string last_;  // the case that asked the kernel last
   bool good_ = true;
+  bool all_asked_ = true;  // of the families chosen
 };
 
 }  // namespace

@@ -55,6 +55,7 @@ for name in (test.removeprefix("Topic.") for test in words["--gtest_filter"].spl
         for descriptor in (0, 1, 2): os.close(descriptor)
         time.sleep(60)
     if name == "waits": time.sleep(60)
+    if name == "eats": eaten = [b"x" * 2**20 for _ in range(1024)]
     if name == "skips": end("skip", code="no_moon", text="no moon tonight")
     elif name == "cannot": end("error", failures=[dict(file="cases/topic.cc", line=9, message="socket(2): EMFILE")])
     elif name == "fails" or name.endswith(".fails"): end("fail", failures=[dict(file="cases/topic.cc", line=9, message="wanted one\ngot two")])
@@ -63,13 +64,15 @@ for name in (test.removeprefix("Topic.") for test in words["--gtest_filter"].spl
 """
 
 
-def stand_in(names: str, facts: dict[str, object] | None = None) -> str:
+def stand_in(names: str, facts: dict[str, object] | None = None, python: str = sys.executable) -> str:
     """A case program with these cases, and the epochs that known_deviations.toml names."""
     epochs = sorted({name for entry in known.load() for name in entry.behaviours})
-    return PROGRAM % (sys.executable, names.split(), epochs, facts or {})
+    return PROGRAM % (python, names.split(), epochs, facts or {})
 
 
 class FrontDoor(unittest.TestCase):
+    python = sys.executable  # plays the program
+
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.results = self.folder / "results"
@@ -78,7 +81,7 @@ class FrontDoor(unittest.TestCase):
 
     def command(self, names: str, *options: str) -> list[str | Path]:
         program = self.folder / "program"
-        program.write_text(stand_in(names, self.facts))
+        program.write_text(stand_in(names, self.facts, self.python))
         program.chmod(0o755)
         return [ROOT / "run_all.sh", "--program", program, "--results", self.results, *options]
 

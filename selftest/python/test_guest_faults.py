@@ -46,6 +46,19 @@ def kernels() -> list[catalogue.Kernel]:
     return sorted(found, key=lambda kernel: len(cache.image(kernel).channel_modules))
 
 
+class Accelerators(unittest.TestCase):
+    def test_one_that_is_there_and_too_slow_is_done_without(self) -> None:
+        program = Path(self.enterContext(tempfile.TemporaryDirectory())) / "qemu-system-x86_64"
+        self.enterContext(mock.patch.dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}"))
+        self.enterContext(mock.patch("os.access", return_value=True))
+        self.addCleanup(qemu.accelerator.cache_clear)
+        for does, wanted in (("exit 0", "kvm"), ("exit 1", "tcg"), ("exec sleep 60", "tcg")):
+            program.write_text(f"#!/bin/sh\n{does}\n")
+            program.chmod(0o755)
+            qemu.accelerator.cache_clear()
+            self.assertEqual(qemu.accelerator(program.name), wanted, does)
+
+
 @unittest.skipIf(missing(), missing())
 class Guests(guest_double.Guests):
     @classmethod
@@ -242,43 +255,12 @@ class Kernels(Guests):
             self.facts(dataclasses.replace(self.machine, snapshots=None))
 
 
-class NoKernelUnderKvm(unittest.TestCase):
-    """A host that starts guests under KVM, in which no kernel comes up: one that plays virtual machines itself."""
-
-    def setUp(self) -> None:
-        self.lost_on = "kvm"
-        self.used: list[str] = []
-        self.said: list[str] = []
-        for name, value in {"_offered": lambda program: "kvm", "_NO_KVM": set()}.items():
-            self.enterContext(mock.patch.object(qemu, name, value))
-        self.enterContext(mock.patch.object(qemu.Qemu, "_initramfs", b""))
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-
-    def start(self, lost: GuestLost) -> None:
-        @contextlib.contextmanager
-        def machine(*_: object) -> Iterator[tuple[mock.Mock, mock.Mock]]:
-            self.used.append(qemu.accelerator("qemu-system-x86_64"))
-            yield mock.Mock(**{"ready.side_effect": lost if self.used[-1] == self.lost_on else None}), mock.Mock()
-
-        kernel = qemu.Qemu("amd64", Path("kernel"), Path("init"), (), None, "k", self.said.append)
-        with mock.patch.object(qemu.Qemu, "_machine", machine), kernel.start(self.folder, {}, lambda: None):
-            pass
-
-    def test_one_that_hangs_is_played_and_so_are_those_after_it(self) -> None:
-        for _ in range(2):
-            self.start(NotUp("did not come up within 20 s"))
-        self.assertEqual(self.used, ["kvm", "tcg", "tcg"])
-        self.assertEqual(len(self.said), 1)
-
-    def test_one_that_ends_or_prints_for_ever_would_do_so_again(self) -> None:
-        self.assertRaises(GuestLost, self.start, GuestLost("prints without end while it boots"))
-        self.assertEqual(self.used, ["kvm"])
-
+class Bare(unittest.TestCase):
     def test_one_without_modules_is_told_what_it_has_to_have_built_in(self) -> None:
-        qemu._NO_KVM.add("qemu-system-x86_64")
-        self.lost_on = "tcg"
+        guest = mock.Mock(**{"ready.side_effect": NotUp("did not come up within 20 s")})
+        kernel = Qemu("amd64", Path("kernel"), Path("init"), (), None, "k", print)
         with self.assertRaisesRegex(GuestLost, "^did not come up within 20 s: .*CONFIG_VIRTIO_CONSOLE"):
-            self.start(NotUp("did not come up within 20 s"))
+            kernel._comes_up(guest)
 
 
 if __name__ == "__main__":

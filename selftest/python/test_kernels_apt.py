@@ -133,6 +133,12 @@ class Archive(unittest.TestCase):
         self.assertEqual(len(self.download()), 1)
         self.assertIn("the index of 1970-01-01 is used", self.said[-1])
 
+    def test_an_index_of_a_time_to_come_is_read_anew(self) -> None:
+        self.download()
+        os.utime(self.folder / "state/ours-amd64/updated", (2**33, 2**33))
+        self.download()
+        self.assertEqual(sum("reads the index" in line for line in self.said), 2, self.said)
+
     def test_an_index_that_does_not_know_it_is_read_anew(self) -> None:
         self.download()
         self.package(NAME, "9.8.7-2")

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "harness/behaviour.h"
 #include "harness/journal.h"
@@ -166,6 +167,11 @@ TEST_F(GuardedCase, FailsWhenAStepWasRefused) {
 
 TEST_F(GuardedCase, CannotAskWhenAStepFailed) {
   EXPECT_FATAL_FAILURE(Guarded([] { throw CannotAsk("socket", EMFILE); }), "could not ask: socket: EMFILE");
+}
+
+TEST_F(GuardedCase, CannotAskWithoutAThread) {
+  EXPECT_FATAL_FAILURE(Guarded([] { throw std::system_error(EAGAIN, std::generic_category()); }),
+                       "could not ask: Resource temporarily unavailable");
 }
 
 TEST_F(GuardedCase, SetsSysctlsAsSteps) {

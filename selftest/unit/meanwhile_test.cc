@@ -1,8 +1,10 @@
 #include "harness/meanwhile.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <array>
 #include <atomic>
 
 #include "harness/traffic.h"
@@ -53,6 +55,19 @@ TEST(Meanwhile, LeavesTheCallersProcessor) {
 
   if (usable < 2) GTEST_SKIP() << "one processor";
   EXPECT_NE(own, its);
+}
+
+TEST(AtOnce, ActsInAllThreadsAtTheSameTime) {
+  std::atomic<int> acted = 0;
+  std::array<int, 3> seen = {};
+
+  AtOnce(seen.size(), [&](size_t number) {
+    ++acted;
+    while (acted < 3) std::this_thread::yield();
+    seen.at(number) = acted;
+  });
+
+  EXPECT_THAT(seen, testing::Each(3));
 }
 
 }  // namespace

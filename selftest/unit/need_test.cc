@@ -24,12 +24,12 @@
 #include "netns/descriptor.h"
 #include "netns/errno_name.h"
 #include "selftest/unit/in_network.h"
+#include "selftest/unit/refused_calls.h"
 
 namespace portshare {
 namespace {
 
 using NeedTest = InNetwork;
-using Spoil = std::function<void()>;
 
 std::string AskedOf(const Need& need) {
   try {
@@ -59,27 +59,6 @@ Spoil DescriptorsLeft(int count) {
     const rlimit few{limit, limit};
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
   };
-}
-
-// From now on these calls, of the program itself or of its i386 half, come to `action`.
-Spoil Calls(const std::vector<int>& calls, uint32_t action, const std::vector<scmp_arg_cmp>& when = {},
-            uint32_t architecture = SCMP_ARCH_NATIVE) {
-  return [=] {
-    const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW), &seccomp_release);
-    ASSERT_EQ(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW), 0);
-    if (architecture != SCMP_ARCH_NATIVE) {
-      ASSERT_EQ(seccomp_arch_remove(filter.get(), SCMP_ARCH_NATIVE), 0);
-      ASSERT_EQ(seccomp_arch_add(filter.get(), architecture), 0);
-    }
-    for (const int call : calls) {
-      ASSERT_EQ(seccomp_rule_add_array(filter.get(), action, call, static_cast<unsigned>(when.size()), when.data()), 0);
-    }
-    ASSERT_EQ(seccomp_load(filter.get()), 0);
-  };
-}
-
-Spoil NoMoreProcesses() {
-  return Calls({SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork)}, SCMP_ACT_ERRNO(EAGAIN));
 }
 
 // Calls on the third descriptor from here: the first two are those of the namespace, and of the link while it is made.

@@ -1,8 +1,13 @@
 // Threads that sleep in a call, and what is said of them.
 #include "harness/sleeper.h"
 
+#include <system_error>
+#include <vector>
+
+#include "harness/owner.h"
 #include "harness/socket.h"
 #include "selftest/unit/in_network.h"
+#include "selftest/unit/refused_calls.h"
 
 namespace portshare {
 namespace {
@@ -36,6 +41,20 @@ TEST_F(SleeperTest, WhoNeedNotSleepIsWoken) {
   const Sleeper sleeper = Sleeper::InPoll(listener);
 
   EXPECT_TRUE(sleeper.woken());
+}
+
+TEST_F(SleeperTest, GoesThoughItCouldNotSleepAgain) {
+  NEEDS(needs::kSeccomp);
+  const Socket listener = Tcp(Loopback4()).Bound(kPort).Listening();
+
+  const std::vector<Outcome> said = InAnotherProcess("the same user", [&] {
+    Sleeper sleeper = Sleeper::InAccept(listener);
+    NoMoreProcesses()();
+    EXPECT_THROW(sleeper.SleepAgain(), std::system_error);
+    return std::vector<Outcome>{};
+  });
+
+  EXPECT_TRUE(said.empty());
 }
 
 }  // namespace
