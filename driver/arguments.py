@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.comparisons import NAMES as COMPARISONS
-from driver.grammar import COMMANDS, KERNELS_VERBS, parser_of
+from driver.grammar import COMMANDS, INSTALLED, KERNELS_VERBS, parser_of
 from driver.stop import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +76,9 @@ def parse(argv: list[str]) -> Options:
         return Options(command, help=parser.format_help())
     # argparse would take the word after a bare --shuffle for its seed, and so on.
     bare = {"--shuffle": f"--shuffle={random.randrange(1_000_000)}", "--install-deps": "--install-deps=needed"}
+    for option, word in zip(rest, rest[1:]):
+        if (option == "--shuffle" and word.isdigit()) or (option == "--install-deps" and word in INSTALLED):
+            raise Stop(f"{option} takes its value behind an equals sign: {option}={word}; see {parser.prog} --help")
     rest = [bare.get(word, word) for word in rest]
     given, unknown = parser.parse_known_intermixed_args(rest)  # an option may stand between two words, too
     for word in unknown:
@@ -121,7 +124,7 @@ def _check(options: Options) -> None:
         word = options.words[0]
         if word in COMMANDS:
             raise Stop(f"the command goes first: ./run_all.sh {word} ...")
-        near = _nearest(word, COMMANDS)
+        near = _nearest(word, (*COMMANDS, "--help"))
         if near and not set(word) & set(".*?["):
             raise Stop(f"unknown command {word!r}{near}; see ./run_all.sh --help")
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.comparisons import NAMES as COMPARISONS
-from driver import build, export, program
+from driver import build, export, program, selftest
 from driver.arguments import Options
 from driver.console import Console
 from driver.grammar import COMMANDS, KERNELS_VERBS, parser_of
@@ -53,6 +53,8 @@ def candidates(words: Sequence[str], options: Options) -> list[str]:
         return _fitting(word, [name for action in taken for name in action.option_strings if name not in before])
     # Options with their values stand among them: what this counts is right where there are none.
     first = not any(not word.startswith("-") for word in before)
+    if command == "run" and "--self-test" in before:
+        return _fitting(word, [check.name for check in selftest.CHECKS])
     offer = _WORDS.get((command, first), _WORDS.get((command, None), _nothing))
     return _fitting(word, [*offer(options), *(COMMANDS if len(words) == 1 else ())], offer in _IDS)
 

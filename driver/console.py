@@ -75,7 +75,7 @@ class Console:
         if self.quiet or not stream.isatty() or os.environ.get("TERM") == "dumb":
             return
         with self._one_at_a_time:
-            self._write(stream, f"\r{text[: self.width - 1]}\x1b[K")
+            self._write(stream, f"\r{text[: self.width - 3]}\x1b[K")
             self._status_shown = stream
 
     def clear_status(self) -> None:

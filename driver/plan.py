@@ -63,7 +63,12 @@ def select(cases: Sequence[Case], globs: Sequence[str], labels: Sequence[str]) -
 def _near(glob: str, cases: Sequence[Case]) -> str:
     if any(case.id.startswith(f"{glob}.") for case in cases):
         return f": for all of this topic write '{glob}.*'"
-    near = difflib.get_close_matches(glob, [case.id for case in cases], n=3, cutoff=0.5)
+    topics = {case.id.partition(".")[0] for case in cases}
+    topic, dot, rest = glob.partition(".")
+    if topic in topics:
+        near = difflib.get_close_matches(glob, [case.id for case in cases], n=3, cutoff=0.5)
+    else:
+        near = [f"{name}.{rest if dot else '*'}" for name in difflib.get_close_matches(topic, topics)]
     return f": near are {', '.join(near)}" if near else ""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ def _ask(program: Path, *arguments: str) -> dict[str, Any]:
         raise Stop(f"cannot run {program}: {error.strerror}; {fix}") from None
     except subprocess.TimeoutExpired:
         raise Stop(f"{asked} gave no answer within {LONGEST} s") from None
+    if answer.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt  # a terminal sends it to both, and this process may only have noted it
     if answer.returncode != 0:
         said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise Stop(f"{asked} ended with {answer.returncode}: {said[-1]}")

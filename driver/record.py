@@ -23,7 +23,7 @@ from kernels import targets
 from kernels.catalogue import NoKernel
 from kernels.targets import Target
 from results import events, known
-from results.claims import Case, Listing
+from results.claims import Case, Listing, misnamed
 from results.decode import Malformed
 from results.known import Deviation
 from results.run import PlannedCase, Run, RunMeta, merge
@@ -52,6 +52,9 @@ class Question:
         programs = build.programs(options, console)
         claims = program.claims(programs, deep=options.deep)
         listing = Listing.from_json(claims)
+        # ctest and GoogleTest would ask another case, two, or none.
+        if wrong := next(misnamed("case", [case.id for case in listing.cases]), ""):
+            raise Stop(f"{wrong}: give that case, or the row of its matrix, another name")
         try:
             deviations = known.load()
         except Malformed as error:

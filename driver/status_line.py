@@ -10,7 +10,7 @@ def status_line(counts: Sequence[str], left: str, case_id: str, width: int) -> s
 
     The id is shortened first, then the counts; the id goes before the fewest words do.
     """
-    room = width - 1  # the cursor's
+    room = width - 3  # the cursor's, and of the ^C that a terminal writes behind it
     heads = [*("  ".join(filter(None, (count, left))) for count in counts), counts[-1]]
     needed = 2 + min(len(case_id), _ID_ROOM)
     for head in heads[:len(counts) - 1]:

@@ -13,6 +13,7 @@ from typing import Any
 FILE = Path(__file__).with_name("catalogue.toml")
 GROUPS = ("all", "lts", "bisect")
 _LISTS = {"packages", "groups"}  # the fields that hold several words
+_WORDS = {"kind": ("qemu", "uml", "gvisor"), "architecture": ("amd64", "arm64", "s390x", "mipsel"), "groups": GROUPS}
 # What `uname -m` says where Debian calls the architecture otherwise.
 _DEBIAN_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -40,7 +41,7 @@ class Kernel:
     suite: str
     packages: tuple[str, ...]
     architecture: str = "amd64"
-    kind: str = "qemu"  # qemu, uml or gvisor
+    kind: str = "qemu"
     modules: bool = True
     processors: int = 1
     groups: tuple[str, ...] = ()
@@ -78,6 +79,10 @@ def _kernel(entry: dict[str, Any], path: Path) -> Kernel:
     for name in _LISTS & set(entry):
         if not isinstance(entry[name], list):
             raise NoKernel(f"{where}: {name} is a list: [\"...\"]")
+    for name, words in _WORDS.items():
+        for word in entry.get(name, ()) if name in _LISTS else (entry.get(name, words[0]),):
+            if word not in words:
+                raise NoKernel(f"{where}: {name} is {word!r}: {', '.join(words[:-1])} or {words[-1]}")
     return Kernel(**entry | {name: tuple(entry.get(name, ())) for name in _LISTS})
 
 

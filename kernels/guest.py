@@ -20,19 +20,23 @@ WATCH = ("sh", "-c", 'read -r _; kill -KILL "-$0"; rm -rf "$1"')
 LAST_WORDS = 1.0  # seconds for a machine that closed its channel to end
 
 
+class NotUp(GuestLost):
+    """The guest did not come up in its time, or could not tell that it did."""
+
+
 @dataclass(frozen=True)
 class Guest:
     process: subprocess.Popen[bytes]
     channel: Channel
 
     def ready(self, limit: float) -> None:
-        """Returns when the guest takes orders. GuestLost when it does not within so many seconds."""
+        """Returns when the guest takes orders. NotUp when it does not within so many seconds."""
         give_up = time.monotonic() + limit
         for message in self.channel.messages(2 * limit):
             if isinstance(message, Ready):
                 return
             if time.monotonic() > give_up:
-                raise GuestLost(f"did not come up within {limit:.0f} s")
+                raise NotUp(f"did not come up within {limit:.0f} s")
             if self.channel.printed > CONSOLE_LIMIT:
                 raise GuestLost("prints without end while it boots")
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from kernels import initramfs
 from kernels.channel import GuestLost
-from kernels.guest import Guest, socket_pair, started
+from kernels.guest import Guest, NotUp, socket_pair, started
 
 MEMORY = 256  # MiB
 SNAPSHOT_LIMIT = 20.0  # seconds to write or to read one
@@ -93,7 +93,7 @@ class Qemu:
                     yield guest
                     return
         with self._machine(image, look, None) as (guest, monitor):
-            guest.ready(BOARDS[self.architecture].boot)
+            self._comes_up(guest)
             if snapshot:
                 try:
                     snapshot.save(monitor)
@@ -101,6 +101,14 @@ class Qemu:
                     self.say(f"{self.name}: no snapshot could be kept ({bad}): the next run boots again")
             guest.put(programs)
             yield guest
+
+    def _comes_up(self, guest: Guest) -> None:
+        try:
+            guest.ready(BOARDS[self.architecture].boot)
+        except NotUp as lost:
+            if not self.modules:
+                lost.args = (f"{lost}: without modules it needs CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE built in",)
+            raise
 
     @contextlib.contextmanager
     def _machine(

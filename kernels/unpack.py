@@ -245,9 +245,13 @@ def _bring_library(tree: Path, program: Path, into: Path, final: Path) -> None:
 def _modules_of_packages(
     kernel: Kernel, tree: Path, into: Path
 ) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
-    folder = next((path for at in _MODULE_FOLDERS if (path := tree / at / kernel.release).is_dir()), None)
-    if not kernel.modules or folder is None:
+    if not kernel.modules:
         return (), {}
+    folders = {path.name: path for at in _MODULE_FOLDERS for path in (tree / at).glob("*")}
+    folder = folders.get(kernel.release)
+    if folder is None:
+        others = f" but of {' and '.join(sorted(folders))}: is that its release?" if folders else ": then modules = false"
+        raise NoKernel(f"its packages have no modules of {kernel.release}{others}")
     # Where the packages have them differs; kmod asks lib/modules under its base.
     base = into / "base"
     (base / "lib/modules").mkdir(parents=True)

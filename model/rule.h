@@ -185,7 +185,7 @@ constexpr bool InOrder() {
   }
   return true;
 }
-static_assert(InOrder());
+static_assert(InOrder(), "kAllRules has one entry a rule, in the order of enum class Rule");
 
 constexpr const RuleText& Text(Rule rule) {
   return kAllRules[static_cast<size_t>(rule)];

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from results.documents import DocumentClaim, Documents
 from results.explain import UnknownId, explain
@@ -11,7 +11,7 @@ from results.listing import Case, Claim, Listing
 from results.run import CaseResult, Run, tallied, tally
 from results.text import Style, columns, counted, paint, wrapped
 
-__all__ = ["Case", "Claim", "DocumentClaim", "Documents", "Listing", "UnknownId", "explain", "gaps", "table"]
+__all__ = ["Case", "Claim", "DocumentClaim", "Documents", "Listing", "UnknownId", "explain", "gaps", "misnamed", "table"]
 
 _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 # How a claim must point at a document claim that holds so: both halves of a half-truth are asked.
@@ -75,10 +75,18 @@ def gaps(listing: Listing, documents: Documents) -> list[str]:
             *_wording(documents)]
 
 
+def misnamed(what: str, ids: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the ids of claims or cases, a sentence each."""
+    yield from (f"{what} {name}: the id is not of the form a.b_c.d" for name in ids if not _ID.fullmatch(name))
+    yield from (f"{what} {name}: listed {count} times" for name, count in Counter(ids).items() if count > 1)
+
+
 def _ids(listing: Listing, documents: Documents) -> Iterator[str]:
-    for what, ids in (("claim", [claim.id for claim in listing.claims]), ("case", [case.id for case in listing.cases])):
-        yield from (f"{what} {name}: the id is not of the form a.b_c.d" for name in ids if not _ID.fullmatch(name))
-        yield from (f"{what} {name}: listed {count} times" for name, count in Counter(ids).items() if count > 1)
+    yield from misnamed("claim", [claim.id for claim in listing.claims])
+    yield from misnamed("case", [case.id for case in listing.cases])
+    for case in listing.cases:
+        if case.id.partition(".")[0] != case.topic:
+            yield f"case {case.id}: its suite is not named like its file, {case.file}"
     # Some consumers write "_" for "."; two cases must not become one there.
     flat: dict[str, str] = {}
     for case in listing.cases:

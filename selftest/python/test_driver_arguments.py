@@ -4,7 +4,7 @@ import shlex
 import unittest
 from pathlib import Path
 
-from driver import grammar
+from driver import grammar, help
 from driver.arguments import parse
 from driver.stop import Exit, Stop
 
@@ -29,8 +29,8 @@ class Taken(unittest.TestCase):
     def test_install_deps_takes_servers_only_with_an_equals_sign(self) -> None:
         self.assertFalse(parse([]).install_deps)
         self.assertEqual(parse(["--install-deps=servers"]).install, "servers")
-        bare = parse(["--install-deps", "servers"])
-        self.assertEqual((bare.install, bare.words), ("needed", ["servers"]))
+        bare = parse(["--install-deps", "udp_*"])
+        self.assertEqual((bare.install, bare.words), ("needed", ["udp_*"]))
 
     def test_an_option_may_stand_between_words(self) -> None:
         options = parse(["kernels", "fetch", "--install-deps", "lts", "uml-6.12"])
@@ -43,12 +43,16 @@ class Taken(unittest.TestCase):
         self.assertEqual(parse(["report"]).words, [])
         self.assertEqual(parse(["report", "x/run.json"]).words, ["x/run.json"])
 
+    def test_the_help_says_what_each_command_is_for(self) -> None:
+        for command in grammar.COMMANDS:
+            self.assertRegex(parse(["--help"]).help, "^usage" if command == "run" else rf"(?m)^  {command} +[A-Z].*\.$")
+
     def test_help_is_there_for_each_command(self) -> None:
         for command in grammar.COMMANDS:
             self.assertIn("usage: ./run_all.sh", parse([command, "--help"]).help)
 
     def test_the_examples_of_the_help_are_commands(self) -> None:
-        for line in grammar.EXAMPLES.splitlines():
+        for line in help.EXAMPLES.splitlines():
             if line.startswith("  ./run_all.sh"):
                 words = shlex.split(line.split("   ")[0])[1:]
                 self.assertEqual(parse(words).help, "", line)
@@ -86,6 +90,13 @@ class Refused(unittest.TestCase):
 
     def test_a_command_after_options_is_told_its_place(self) -> None:
         self.assert_stop(["--color", "never", "report"], "./run_all.sh report")
+
+    def test_a_value_without_its_equals_sign_is_told_of_it(self) -> None:
+        self.assert_stop(["--shuffle", "7"], "--shuffle=7")
+        self.assert_stop(["-q", "--install-deps", "servers"], "--install-deps=servers")
+
+    def test_help_is_an_option(self) -> None:
+        self.assert_stop(["help"], "did you mean --help?")
 
     def test_numbers_are_whole_and_not_too_small(self) -> None:
         for argv in (["--jobs=0"], ["--repeat=x"], ["--timeout=-1"], ["--shuffle=1.5"], ["--jobs=²"]):

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from driver import arguments, grammar, main
+from driver import arguments, help, main
 from driver.export import FORMATS, KSELFTEST
 from results import store
 from selftest.python import results_sample as sample
@@ -72,7 +72,7 @@ class Export(unittest.TestCase):
 
     def test_every_format_is_in_the_help(self) -> None:
         for name in (*FORMATS, KSELFTEST):
-            self.assertRegex(grammar.EXPORT, rf"(?m)^ *{name} ")
+            self.assertRegex(help.EXPORT, rf"(?m)^ *{name} ")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,13 @@ class Selection(unittest.TestCase):
     def test_a_glob_without_a_match_is_an_error_even_beside_one_that_matches(self) -> None:
         self.assert_nothing("near are tcp.b", ["tcp.a", "tpc.b"])
 
+    def test_a_misspelt_topic_is_mended_and_the_rest_kept(self) -> None:
+        self.assert_nothing("near are tcp.*;", ["tpc.*"])
+        self.assert_nothing("near are udp.a.row,", ["udp.a.raw"])
+
+    def test_what_is_like_no_topic_has_no_neighbours(self) -> None:
+        self.assert_nothing("'second_listener.*'; --list", ["second_listener.*"])
+
     def test_a_topic_is_told_how_to_be_a_glob(self) -> None:
         self.assert_nothing("'tcp.*'", ["tcp"])
 

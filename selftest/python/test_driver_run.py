@@ -280,6 +280,10 @@ class BadInput(FrontDoor):
         self.refused(self.ask("passes", "--kernel", "there"), "kernels list")
         self.refused(self.ask("passes", "--junit", "no/such/folder/j.xml"), "cannot be written")
 
+    def test_cases_that_nobody_could_tell_apart_or_ask_by_name(self) -> None:
+        self.refused(self.ask("passes passes"), "case topic.passes: listed 2 times: give ")
+        self.refused(self.ask("passes reuse-_port"), "case topic.reuse-_port: the id is not of the form a.b_c.d: give ")
+
     def test_programs_that_are_none(self) -> None:
         for program, said in (("/bin/true", "did not print JSON"), ("/bin/false", "ended with 1"), ("/no", "cannot run")):
             self.refused(self.ask("passes", "--program", program), said)
@@ -358,6 +362,14 @@ class Interrupted(FrontDoor):
 
     def test_as_a_terminal_does_it(self) -> None:
         self.interrupt(signal.SIGINT, True)
+
+    def test_as_a_terminal_does_it_before_the_first_case(self) -> None:
+        self.command("")
+        (self.folder / "program").write_text("#!/bin/sh\nkill -INT $$\n")
+        ended = subprocess.run(
+            [ROOT / "run_all.sh", "--program", self.folder / "program", "--results", self.results], text=True,
+            capture_output=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        self.assertEqual((ended.returncode, ended.stderr), (130, "run_all.sh: interrupted\n"))
 
     def test_terminated(self) -> None:
         self.interrupt(signal.SIGTERM, False)

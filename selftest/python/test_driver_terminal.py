@@ -38,7 +38,7 @@ class StatusLine(unittest.TestCase):
 
     def test_at_eighty_columns_the_counts_make_room_for_the_case(self) -> None:
         self.assertEqual(status_line(COUNTS, "12 s left", ID, 80),
-                         "[ 737/1604] 0 failed  12 s left  foreign_owners.of_two_...the_first_listens.tcp")
+                         "[ 737/1604] 0 failed  12 s left  foreign_owners.of_two...he_first_listens.tcp")
 
     def test_at_forty_columns_the_case_is_left_out(self) -> None:
         self.assertEqual(status_line(COUNTS, "12 s left", ID, 40), "[ 737/1604] 0 failed  12 s left")
@@ -48,8 +48,12 @@ class StatusLine(unittest.TestCase):
             for case_id in ("", "a.b", ID):
                 self.assertLess(len(status_line(COUNTS, "1 h 12 min left", case_id, width)), width)
 
+    def test_the_echo_of_an_interrupt_wraps_no_line(self) -> None:
+        for width in range(10, 220):
+            self.assertLess(len(status_line(COUNTS, "12 s left", ID, width) + "^C"), width)
+
     def test_a_short_id_is_whole_where_a_long_one_would_be_cut(self) -> None:
-        self.assertTrue(status_line(COUNTS, "", "a.b", 60).endswith("19 known  a.b"))
+        self.assertTrue(status_line(COUNTS, "", "a.b", 62).endswith("19 known  a.b"))
 
     def test_an_id_keeps_its_topic_and_its_row(self) -> None:
         for width in range(10, len(ID) + 2):
@@ -259,6 +263,9 @@ class Completion(FrontDoor):
         self.assertEqual(self.offered("--color", "=", "n"), ["never"])
         self.assertEqual(self.offered("--install-deps", "="), ["bench", "needed", "servers", "slurm"])
         self.assertEqual(self.offered("--install-deps", "b"), [])
+
+    def test_a_self_test_has_checks(self) -> None:
+        self.assertEqual(self.offered("--self-test", "cl"), ["claims", "clang_format", "clang_tidy"])
 
     def test_kernels_are_whole_names(self) -> None:
         self.assertIn("emulated-3.8", self.offered("--kernel", "emu"))

@@ -23,7 +23,7 @@ from driver.progress import Progress
 from driver.stop import Exit, Stop
 from kernels import cache, catalogue, qemu
 from kernels.channel import GuestLost
-from kernels.guest import Guest
+from kernels.guest import Guest, NotUp
 from kernels.qemu import Qemu
 from selftest.python import guest_double
 from selftest.python.guest_double import INIT
@@ -253,6 +253,14 @@ class Kernels(Guests):
         qemu.BOARDS["amd64"] = dataclasses.replace(qemu.BOARDS["amd64"], program="/no/qemu")
         with self.assertRaisesRegex(Stop, r"the guest cannot be started \(No such file or directory: /no/qemu\)"):
             self.facts(dataclasses.replace(self.machine, snapshots=None))
+
+
+class Bare(unittest.TestCase):
+    def test_one_without_modules_is_told_what_it_has_to_have_built_in(self) -> None:
+        guest = mock.Mock(**{"ready.side_effect": NotUp("did not come up within 20 s")})
+        kernel = Qemu("amd64", Path("kernel"), Path("init"), (), None, "k", print)
+        with self.assertRaisesRegex(GuestLost, "^did not come up within 20 s: .*CONFIG_VIRTIO_CONSOLE"):
+            kernel._comes_up(guest)
 
 
 if __name__ == "__main__":

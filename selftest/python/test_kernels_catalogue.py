@@ -28,11 +28,8 @@ class TheList(unittest.TestCase):
         for name in found:
             self.assertRegex(name, r"^[a-z0-9][a-z0-9.+-]*$")
 
-    def test_every_entry_is_of_a_known_kind_and_its_kernel_is_pinned(self) -> None:
+    def test_the_kernel_of_every_entry_is_pinned(self) -> None:
         for kernel in catalogue.load():
-            self.assertIn(kernel.kind, ("qemu", "uml", "gvisor"), kernel)
-            self.assertIn(kernel.architecture, ("amd64", "arm64", "s390x", "mipsel"), kernel)
-            self.assertLessEqual(set(kernel.groups), set(catalogue.GROUPS), kernel)
             self.assertRegex(kernel.packages[0], r"^[a-z0-9.+-]+=\S+$")
             self.assertTrue(kernel.suite and kernel.release and kernel.version, kernel)
 
@@ -75,6 +72,11 @@ class AFileThatIsWrong(unittest.TestCase):
         self.assert_refused("kernel k: suite is missing", {k: v for k, v in self.ENTRY.items() if k != "suite"})
         self.assert_refused("kernel k: relase is no field", self.ENTRY | {"relase": '"1"'})
         self.assert_refused("packages is a list", self.ENTRY | {"packages": '"p=1"'})
+
+    def test_a_word_of_a_field_that_has_few_is_one_of_them(self) -> None:
+        self.assert_refused("kernel k: kind is 'qemo': qemu, uml or gvisor", self.ENTRY | {"kind": '"qemo"'})
+        self.assert_refused("architecture is 'x86_64': amd64, arm64,", self.ENTRY | {"architecture": '"x86_64"'})
+        self.assert_refused("groups is 'lates': all, lts or bisect", self.ENTRY | {"groups": '["all", "lates"]'})
 
     def test_a_name_is_there_once(self) -> None:
         self.assert_refused("k is there twice", self.ENTRY, self.ENTRY)

@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 import unittest
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 from kernels import elf, unpack
-from kernels.catalogue import NoKernel
+from kernels.catalogue import Kernel, NoKernel
 
 CONTENT = b"what a kernel is " * 100
 
@@ -183,6 +184,16 @@ class Modules(Files):
             raise NoKernel(text)
 
         return fails
+
+    def test_packages_without_modules_of_the_release_are_told_of_what_they_have(self) -> None:
+        kernel = Kernel("k", "6.1.9", "6.1.0-9-amd64", "s", ("p=1",))
+        (self.folder / "lib/modules/6.1.0-10-amd64").mkdir(parents=True)
+        with self.assertRaisesRegex(NoKernel, "no modules of 6.1.0-9-amd64 but of 6.1.0-10-amd64: .*release"):
+            unpack._modules_of_packages(kernel, self.folder, self.folder / "into")
+        with self.assertRaisesRegex(NoKernel, "no modules of 6.1.0-9-amd64: .*modules = false"):
+            unpack._modules_of_packages(kernel, self.folder / "empty", self.folder / "into")
+        without = replace(kernel, modules=False)
+        self.assertEqual(unpack._modules_of_packages(without, self.folder, self.folder / "into"), ((), {}))
 
     def test_a_packed_module_is_unpacked(self) -> None:
         module = self.file("tun.ko.xz", lzma.compress(CONTENT))
