@@ -238,7 +238,7 @@ struct Migration {
 const std::vector<Migration> kMigrations = {{"alone", "0"}, {"with_migration", "1", Needs(needs::kMigration)}};
 
 MATRIX(FlowOfMember, FollowsAListenerThatIsShutDown, Migration, kMigrations,
-       Witnesses("group.flow.shut_down_member_leaves"), Needs(needs::kReusePort, needs::kSysctl), Labels("tcp")) {
+       Witnesses("group.flow.shut_down_member_leaves"), Needs(needs::kReusePort), Labels("tcp")) {
   if (row.value == "1") Journal::Get().Needs(Sysctl("ipv4/tcp_migrate_req", row.value));
   const Group& group = kGroups.front();
   Members members = Joined(kTwelve, group);

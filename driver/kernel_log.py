@@ -11,7 +11,8 @@ from driver.progress import Exits, Progress
 
 LONGEST = 60  # seconds; an answer takes some tenths of one
 UNREADABLE = "the kernel's log cannot be read: of what it complains only a taint is seen"
-FIX = "run as root (in a container with --device /dev/kmsg --cap-add SYSLOG), or set the sysctl kernel.dmesg_restrict to 0"
+FIX = ("run as root (in a container with --device /dev/kmsg --cap-add SYSLOG), "
+       "or set the sysctl kernel.dmesg_restrict to 0")
 
 
 def remark(facts: dict[str, Any], console: Console, fix: str = "") -> None:

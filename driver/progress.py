@@ -77,6 +77,7 @@ class Progress:
                 key, end = found
                 if end.how == ctest.NOT_RUN:
                     end = replace(end, output=self._obstacle)
+                    self._obstacle = ""
                 self.exits[key] = end
                 status = {"Timeout": "timeout", ctest.NOT_RUN: "missing"}.get(end.how, "crashed")
                 self._end(key, status, end.output or f"no end was reported; ctest says {end.how}")

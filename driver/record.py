@@ -172,7 +172,7 @@ def _demand_namespace(facts: dict[str, Any]) -> None:
         return
     why = next((need for need in facts.get("needs", []) if need.get("need") == "namespace"), {})
     line = f"no case can be asked here: {why.get('text', 'there is no namespace')}; {why.get('fix', 'run as root')}"
-    raise Stop(line, Exit.EVERYTHING_SKIPPED)
+    raise Stop(line)
 
 
 def _jobs(

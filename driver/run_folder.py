@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from results.run import Run
 CLAIMS = "claims.json"
 EVENTS = "events.jsonl"
 SECOND = "%Y%m%dT%H%M%SZ"
+STARTED = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
 class RunFolder:
@@ -59,12 +61,12 @@ class RunFolder:
 
 
 def _second(now: time.struct_time, results: Path) -> str:
-    """What an id begins with. Runs are ordered by it: it is after that of the last one though the clock was set back."""
+    """What an id begins with, and runs are ordered by: after that of the last one though the clock was set back."""
     second = time.strftime(SECOND, now)
     # Of a folder that cannot be listed, and of a name that is no id, nothing is known.
-    with contextlib.suppress(store.UnreadableRun, ValueError, OverflowError):
-        last = store.latest(results)
-        before = last.name.partition("-")[0] if last else ""
+    with contextlib.suppress(OSError, ValueError, OverflowError):
+        # Also those that came to no end.
+        before = max(name for path in results.iterdir() if STARTED.fullmatch(name := path.name.partition("-")[0]))
         if before > second:
             return (datetime.strptime(before, SECOND) + timedelta(seconds=1)).strftime(SECOND)
     return second

@@ -105,13 +105,20 @@ void Case::Guarded(const std::function<void()>& body) {
   const CaseRecord* record = RunningCase();
   const char* file = record != nullptr ? record->file.c_str() : __FILE__;
   const int line = record != nullptr ? record->line : __LINE__;
+  const auto not_asked = [&](const std::exception& reason) {
+    Journal::Get().Error(reason.what());
+    GTEST_FAIL_AT(file, line) << "could not ask: " << reason.what();
+  };
   try {
     body();
   } catch (const UnexpectedAnswer&) {
     GTEST_FAIL_AT(file, line) << "a step that the case builds on was refused: see the steps";
-  } catch (const std::exception& reason) {  // of the library's, too: no thread, no memory
-    Journal::Get().Error(reason.what());
-    GTEST_FAIL_AT(file, line) << "could not ask: " << reason.what();
+  } catch (const CannotAsk& reason) {
+    not_asked(reason);
+  } catch (const std::system_error& reason) {  // no thread
+    not_asked(reason);
+  } catch (const std::bad_alloc& reason) {
+    not_asked(reason);
   }
 }
 

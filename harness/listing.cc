@@ -87,12 +87,13 @@ std::string FactsAsJson(const std::vector<EpochFact>& epochs) {
   Json needs = Json::array();
   for (const Need* need : AllNeeds()) {
     // Without a namespace nothing else can be probed without touching the machine's own network.
-    const auto missing = privilege == Privilege::kNone && need != &needs::kNamespace ? "no namespace" : need->probe();
+    const bool nowhere = privilege == Privilege::kNone && need != &needs::kNamespace;
+    const std::optional<Unmet> unmet = nowhere ? Unmet{need, "no namespace"} : FirstUnmet({need});
     needs.push_back({{"need", need->name},
-                     {"met", !missing},
-                     {"code", need->code},
-                     {"text", missing.value_or("")},
-                     {"fix", missing ? need->fix : ""}});
+                     {"met", !unmet},
+                     {"code", (unmet ? unmet->need : need)->code},
+                     {"text", unmet ? unmet->why : ""},
+                     {"fix", unmet ? unmet->need->fix : ""}});
   }
   Json values = Json::object();
   for (const EpochFact& epoch : epochs) values[epoch.name] = epoch.holds ? Json(*epoch.holds) : Json(nullptr);

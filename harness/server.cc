@@ -289,6 +289,7 @@ std::optional<std::string> ServerRoom::Missing() {
     const Descriptor mounts = Opened(Of(room.first_, "ns/mnt"), O_RDONLY);
     int status = 0;
     waitpid(BornBeside(room.first_, [&] { _exit(setns(mounts.number(), CLONE_NEWNS) == 0 ? 0 : errno); }), &status, 0);
+    if (!WIFEXITED(status)) throw CannotAsk("a child that enters the room died");
     if (WEXITSTATUS(status) != 0) throw CannotAsk("enter the room", WEXITSTATUS(status));
     return std::nullopt;
   } catch (const CannotAsk& reason) {

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from kernels.channel import GuestLost
 from kernels.guest import Guest, NotUp, socket_pair, started
 
 MEMORY = 256  # MiB
+_ONE_AT_A_TIME = threading.Lock()  # a probe, that another one would slow down
 SNAPSHOT_LIMIT = 20.0  # seconds to write or to read one
 
 
@@ -107,7 +109,7 @@ class Qemu:
             guest.ready(BOARDS[self.architecture].boot)
         except NotUp as lost:
             if not self.modules:
-                lost.args = (f"{lost}: without modules it needs CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE built in",)
+                lost.args = (f"{lost}: without modules it needs virtio's bus (CONFIG_VIRTIO_PCI) and CONFIG_VIRTIO_CONSOLE built in",)
             raise
 
     @contextlib.contextmanager
@@ -282,8 +284,14 @@ def _version(program: str) -> str:
     return subprocess.run([program, "--version"], capture_output=True, text=True).stdout
 
 
-@functools.cache
 def accelerator(program: str) -> str:
+    """kvm or tcg: one answer for all guests of a command, who ask at the same moment."""
+    with _ONE_AT_A_TIME:
+        return _probed(program)
+
+
+@functools.cache
+def _probed(program: str) -> str:
     """kvm where a computer without a disk finds that out with it, tcg anywhere else.
 
     A KVM inside another virtual machine may be there and yet take minutes for what QEMU alone does at once.

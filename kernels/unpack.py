@@ -247,10 +247,11 @@ def _modules_of_packages(
 ) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
     if not kernel.modules:
         return (), {}
-    folders = {path.name: path for at in _MODULE_FOLDERS for path in (tree / at).glob("*")}
+    folders = {path.name: path for at in reversed(_MODULE_FOLDERS) for path in (tree / at).glob("*") if path.is_dir()}
     folder = folders.get(kernel.release)
     if folder is None:
-        others = f" but of {' and '.join(sorted(folders))}: is that its release?" if folders else ": then modules = false"
+        here = " and ".join(sorted(folders))
+        others = f" but of {here}: is that its release?" if folders else ": then modules = false"
         raise NoKernel(f"its packages have no modules of {kernel.release}{others}")
     # Where the packages have them differs; kmod asks lib/modules under its base.
     base = into / "base"

@@ -94,16 +94,20 @@ Kernel::Place::Place(bool with_devices) : itself(open("/proc/thread-self/ns/net"
   }
 }
 
+// Not before Linux 6.2, nor where sysctls are read-only.
+bool Kernel::TakesSlots() {
+  const int error = WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots));
+  if (error != 0) DemandRefusal(CannotAsk("ask for a table of UDP ports", error), {EROFS, ENOENT});
+  return error == 0;
+}
+
 void Kernel::Place::Enter() const noexcept {
   // Whoever stayed would ask in the wrong namespace.
   if (setns(itself.number(), CLONE_NEWNET) != 0) std::terminate();
 }
 
 Kernel::Kernel(bool with_devices)
-    : with_devices_(with_devices),
-      has_slots_(WriteSysctl("ipv4/udp_child_hash_entries", std::to_string(kSlots)) == 0),
-      self_(geteuid()),
-      next_port_(kFirstPort) {
+    : with_devices_(with_devices), has_slots_(TakesSlots()), self_(geteuid()), next_port_(kFirstPort) {
   Settle();
 }
 

@@ -73,6 +73,7 @@ class Kernel {
   void MoveOn();
   void Settle();
   bool WildcardHasTheSlotOfAnAddress();
+  static bool TakesSlots();
   void Gather(const model::Scenario& scenario);
   void Make(const model::Socket& socket, int& descriptor) const;
   int Do(const model::Step& step, const model::Scenario& scenario);

@@ -187,17 +187,18 @@ class Sweeper {
       if (name != nullptr && tally.causes[cause] > 0) deviations[name] = tally.causes[cause];
     }
     Journal::Get().Compared(static_cast<int>(tally.steps), deviations);
-    if (tally.trouble[0] != '\0') {
-      Journal::Get().Error(tally.trouble.data());
-      out_ << tally.trouble.data() << "\n";
-      good_ = false;
-      all_asked_ = false;
-    }
+    bool found = false;
     for (const Finding& finding : tally.findings) {
       if (finding.count == 0) continue;
+      found = true;
       const std::string times = finding.count == 1 ? "once" : Counted(finding.count) + " times";
       Fail(family.says + "; " + times + ":\n" + finding.text.data());
     }
+    if (tally.trouble[0] == '\0') return;
+    if (!found) Journal::Get().Error(tally.trouble.data());  // it would hide what was found before
+    out_ << tally.trouble.data() << "\n";
+    good_ = false;
+    all_asked_ = false;
   }
 
   void Fail(const std::string& message) {
@@ -238,9 +239,8 @@ class Sweeper {
          << Counted(whole_.unexplained) << "\n";
   }
 
-  // A case about the answers to all families.
-  void BeginSummary(const char* id) {
-    Journal::Get().Begin(id, kLimit);
+  // Of a case about the answers to all families.
+  void DemandAll() {
     if (!all_asked_) Journal::Get().Error("a family of scenarios could not be asked");
   }
 
@@ -254,7 +254,7 @@ class Sweeper {
 
   // I1 and I9, over what the pairs' families left on the board.
   void Exchange() {
-    BeginSummary(kExchangeCase);
+    Journal::Get().Begin(kExchangeCase, kLimit);
     Tally::Count count;
     for (const Alphabet* alphabet : {&tcp_, &udp_}) {
       const Board::Answers& known = board_[0].pairs[alphabet == &udp_ ? 1 : 0];
@@ -281,7 +281,11 @@ class Sweeper {
     out_ << "\n  " << Says(Invariant::kSymmetry) << ": " << Counted(count.checked) << " compared, "
          << Counted(count.violated) << " violated, " << Counted(count.unexplained) << " unexplained\n";
     Journal::Get().Compared(static_cast<int>(count.checked), {});
-    if (count.unexplained != 0) Fail(Counted(count.unexplained) + " pairs answer otherwise when exchanged");
+    if (count.unexplained != 0) {
+      Fail(Counted(count.unexplained) + " pairs answer otherwise when exchanged");
+    } else {
+      DemandAll();
+    }
     if (count.checked == 0)
       Journal::Get().Skip("no_pairs", "no pair was asked in this run", "select explore.*.pairs too");
     Journal::Get().End();
@@ -314,7 +318,8 @@ class Sweeper {
   }
 
   void EveryRuleDecides() {
-    BeginSummary(kRulesCase);
+    Journal::Get().Begin(kRulesCase, kLimit);
+    DemandAll();
     const bool whole = Whole();
     out_ << "\nrule" << std::setw(56) << "scenarios in which it decides\n";
     size_t deciding = 0;
@@ -335,7 +340,8 @@ class Sweeper {
   }
 
   void EveryMutantIsNoticed() {
-    BeginSummary(kMutantsCase);
+    Journal::Get().Begin(kMutantsCase, kLimit);
+    DemandAll();
     const bool whole = Whole();
     size_t killed = 0;
     std::string alive;

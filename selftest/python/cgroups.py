@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import time
 import unittest
 from collections.abc import Callable, Iterator
@@ -67,9 +68,8 @@ def processor(percent: int) -> contextlib.AbstractContextManager[Group]:
 def _group(controller: str, limits: dict[str, object]) -> Iterator[Group]:
     """`limits` names the files of both versions: those that are there are written."""
     for place in _places(controller):
-        group = Group(place / f"portshare-test-{os.getpid()}")
         try:
-            group.folder.mkdir()
+            group = Group(Path(tempfile.mkdtemp(prefix="portshare-test-", dir=place)))
         except OSError:
             continue
         try:
