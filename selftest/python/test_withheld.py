@@ -75,6 +75,13 @@ class Withheld(unittest.TestCase):
         codes = self.skipped(*bounded("-sys_admin"))
         self.assertLessEqual(codes, {"no_bpf", "no_sk_lookup", "no_sk_migrate", "no_sk_reuseport", "no_sockmap"})
 
+    def test_root_itself(self) -> None:
+        """One id that is not root's: a user namespace makes it root, and no more."""
+        skips, others = self.answers("unshare", "--user", "--map-user=1000", "--map-group=1000")
+        self.assertIn("no_second_owner", skips)
+        self.assertIn("pass", others)
+        self.assertEqual({"error", "exit"} & others.keys(), set(), others)
+
     def test_every_namespace(self) -> None:
         """Not one is asked in the machine's own network."""
         skips, others = self.answers("unshare", "--user", "--map-user=1000", *bounded("-all"))
