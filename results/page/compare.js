@@ -130,7 +130,7 @@ function showPair() {
             {},
             el("code", {}, name),
             ` ${was} \u2192 ${is}. `,
-            text ? `A kernel that ${text[1]}. ${text[2]}` : "",
+            text ? `A kernel that ${text[1]}. ${text[2]}.` : "",
             follow ? ` It decides what ${plural(follow, "case")} should answer.` : "",
           );
         }),
