@@ -51,11 +51,11 @@ class Accelerators(unittest.TestCase):
         program = Path(self.enterContext(tempfile.TemporaryDirectory())) / "qemu-system-x86_64"
         self.enterContext(mock.patch.dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}"))
         self.enterContext(mock.patch("os.access", return_value=True))
-        self.addCleanup(qemu.accelerator.cache_clear)
+        self.addCleanup(qemu._probed.cache_clear)
         for does, wanted in (("exit 0", "kvm"), ("exit 1", "tcg"), ("exec sleep 60", "tcg")):
             program.write_text(f"#!/bin/sh\n{does}\n")
             program.chmod(0o755)
-            qemu.accelerator.cache_clear()
+            qemu._probed.cache_clear()
             self.assertEqual(qemu.accelerator(program.name), wanted, does)
 
 
