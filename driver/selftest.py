@@ -81,7 +81,7 @@ NOT_IN_VALGRIND = (
     "TrafficTest.CannotAskAProgramThatEndedOrNeverWas",
     # and keeps the last descriptors for itself.
     "NeedTest.OfAFilterOfCalls", "NeedTest.OfAUserNamespace", "NeedTest.OfALink", "NeedTest.OfASocket",
-    "ReproduceTest.ExitsWith2WhenNoSocketCanBeMade",
+    "ReproduceTest.ExitsWith2WhenNoSocketCanBeMade", "RightsNeedsTest.NetRawIsOfRawSocketsAndOfPackets",
 )
 
 

@@ -73,10 +73,10 @@ inline Spoil Without(const std::vector<unsigned>& capabilities) {
 // As containers have it.
 inline void MakeProcSysReadOnly() {
   ASSERT_EQ(unshare(CLONE_NEWNS), 0);
-  ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-  ASSERT_EQ(mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(mount("none", "/", "none", MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(mount("/proc/sys", "/proc/sys", "none", MS_BIND, nullptr), 0);
   constexpr unsigned long kLocked = MS_NOSUID | MS_NODEV | MS_NOEXEC;  // in a user namespace
-  ASSERT_EQ(mount("none", "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kLocked, nullptr), 0);
+  ASSERT_EQ(mount("none", "/proc/sys", "none", MS_REMOUNT | MS_BIND | MS_RDONLY | kLocked, nullptr), 0);
 }
 
 // For a process of its own, where the answer is the first.
