@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from results import events, store
 from results.run import Run
+from selftest.python.cgroups import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "PORTSHARES_TRIAL"  # in the environment of everything that a trial starts: the driver takes PORTSHARE_* away
@@ -90,15 +91,6 @@ class Trial:
         found = [f"{name} ({pid})" for pid, name in self.processes()]
         found += [str(path) for path in self.temporary.iterdir()]
         return found + [str(path) for each in ("*/ctest", "*/*.partial", ".latest-*") for path in self.results.glob(each)]
-
-
-def wait_for(done: Callable[[], bool], seconds: float) -> bool:
-    give_up = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def killed(trial: Trial, kind: str, usual: float, counts: Counts) -> bool:

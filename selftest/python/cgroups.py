@@ -39,9 +39,9 @@ class Group:
         return not found
 
 
-def wait_for(done: Callable[[], bool]) -> bool:
+def wait_for(done: Callable[[], bool], seconds: float = LONGEST) -> bool:
     """Who was killed is not gone at once."""
-    give_up = time.monotonic() + LONGEST
+    give_up = time.monotonic() + seconds
     while not done():
         if time.monotonic() > give_up:
             return False
